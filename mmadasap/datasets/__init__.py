@@ -1,0 +1,5 @@
+"""Registered data sets and transforms."""
+from .corrupt import Corrupt
+from .voc import VOCDataset
+
+__all__ = ['Corrupt', 'VOCDataset']

@@ -1,0 +1,100 @@
+"""Pascal VOC layout as people really have it: any classes, degenerate boxes, broken files named."""
+import logging
+import os.path as osp
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Optional
+
+from mmdet.datasets import VOCDataset as _VOCDataset
+from mmengine.logging import print_log
+
+from mmadasap.errors import UserError
+from mmadasap.registry import DATASETS
+
+
+@DATASETS.register_module()
+class VOCDataset(_VOCDataset):
+    """mmdet's VOCDataset that says what is wrong with the data, and drops boxes without area.
+
+    Args:
+        **kwargs: Of :class:`mmdet.datasets.VOCDataset`. ``data_prefix=dict(sub_data_root='')`` reads a folder that
+            holds Annotations, ImageSets and JPEGImages itself.
+
+    Raises:
+        UserError: The list of images, an annotation or the folder they should be in is missing.
+        UserError: An annotation is not readable XML or incomplete, or names a class the config does not know.
+    """
+
+    def load_data_list(self) -> list[dict]:
+        """As mmdet's, with one warning for all boxes of zero width or height."""
+        if not osp.isfile(self.ann_file):
+            raise UserError(f'There is no list of images at {self.ann_file!r}; set data_root to the folder '
+                                    'that holds it, or ann_file to its path in there.')
+        self._degenerate: dict[str, int] = {}
+        data = super().load_data_list()
+        if self._degenerate:
+            files = ', '.join(self._degenerate)
+            print_log(
+                f'{sum(self._degenerate.values())} boxes of zero width or height were dropped, in {files}.',
+                logger='current',
+                level=logging.WARNING)
+        return data
+
+    def parse_data_info(self, img_info: dict) -> dict:
+        """As mmdet's, but without boxes that have no area."""
+        path = img_info['xml_path']
+        complaint = _complaint(path, self._metainfo['classes'])
+        if complaint is not None:
+            raise complaint
+        info = super().parse_data_info(img_info)
+        boxes = info['instances']
+        info['instances'] = [b for b in boxes if b['bbox'][0] < b['bbox'][2] and b['bbox'][1] < b['bbox'][3]]
+        if len(info['instances']) < len(boxes):
+            self._degenerate[path] = len(boxes) - len(info['instances'])
+        return info
+
+
+def _complaint(path: str, classes: tuple[str, ...]) -> Optional[Exception]:
+    """What is wrong with an annotation file, as the error to raise; None where it is sound."""
+    if not osp.isfile(path):
+        return UserError(f'The annotation {path!r} is listed but missing; complete the data set or take it '
+                                 'from the list of images.')
+    try:
+        root = ET.parse(path).getroot()
+        for obj in root.findall('object'):
+            name = obj.find('name').text
+            for corner in ('xmin', 'ymin', 'xmax', 'ymax'):
+                float(obj.find('bndbox').find(corner).text)
+            if name not in classes:
+                return UserError(f'{path!r} holds an object of class {name!r}, which is not among the classes of the '
+                                  f'config {tuple(classes)}; add it to metainfo.classes or correct the file.')
+    except ET.ParseError as error:
+        return UserError(f'{path!r} is no readable XML ({error}); repair it or take it from the list of images.')
+    except (AttributeError, TypeError, ValueError):
+        return UserError(f'{path!r} holds an object without a name or with an incomplete bndbox (xmin, ymin, xmax, '
+                          'ymax); repair it or take it from the list of images.')
+    return None
+
+
+def classes_in(folder: str) -> tuple[str, ...]:
+    """Class names found in the annotations of a VOC-layout folder, sorted.
+
+    Raises:
+        UserError: ``folder`` holds no annotations.
+        UserError: An annotation cannot be read, or none holds an object.
+    """
+    annotations = osp.join(folder, 'Annotations')
+    files = sorted(Path(annotations).glob('*.xml'))
+    if not files:
+        raise UserError(f'There are no annotations in {annotations!r}; give a folder in Pascal VOC layout '
+                                '(Annotations, ImageSets/Main, JPEGImages).')
+    found = set()
+    for path in files:
+        try:
+            found.update(obj.findtext('name') for obj in ET.parse(path).getroot().findall('object'))
+        except ET.ParseError as error:
+            raise UserError(f'{str(path)!r} is no readable XML ({error}); repair or remove it.') from None
+    found.discard(None)
+    if not found:
+        raise UserError(f'No annotation in {annotations!r} holds an object, so there is nothing to train on.')
+    return tuple(sorted(found))

@@ -1,0 +1,6 @@
+"""One hook a file."""
+from .channel_pruning_hook import ChannelPruningHook
+from .channels_last_hook import ChannelsLastHook
+from .sharpness_phase_hook import SharpnessPhaseHook
+
+__all__ = ['ChannelPruningHook', 'ChannelsLastHook', 'SharpnessPhaseHook']

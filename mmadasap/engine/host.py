@@ -1,0 +1,27 @@
+"""What the hooks need to know of mmengine's runner and the hosts' models."""
+from typing import Any
+
+from mmengine.hooks import EMAHook
+from mmengine.model import is_model_wrapper
+from torch import Tensor, nn
+
+
+def bare_model(model: nn.Module) -> nn.Module:
+    """The model without its distributed wrapper."""
+    return model.module if is_model_wrapper(model) else model
+
+
+def ema_models(runner) -> list[nn.Module]:
+    """The averaged copies that the run's EMA hooks hold."""
+    return [h.ema_model.module for h in runner.hooks if isinstance(h, EMAHook) and hasattr(h, 'ema_model')]
+
+
+def rewrap(runner) -> None:
+    """Wraps the model anew after its shapes changed: a distributed wrapper keeps buckets of the old ones."""
+    if is_model_wrapper(runner.model):
+        runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), runner.model.module)
+
+
+def raw_outputs(model: nn.Module, inputs: Tensor) -> Any:
+    """Outputs of the network before any loss or decoding, as both mmdet and mmpretrain offer them."""
+    return model(inputs, mode='tensor')

@@ -1,0 +1,112 @@
+"""From a command line to a config: what train.py, test.py and the other tools share."""
+import argparse
+import os
+import os.path as osp
+import sys
+from collections.abc import Callable
+from typing import Optional
+
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from mmadasap.engine.slim_config import SLIM_TYPE, checkpoint_channels
+from mmadasap.errors import UserError
+
+# A wrapper and its mixed-precision sibling.
+AMP_TYPES = {'OptimWrapper': 'AmpOptimWrapper', 'AmpOptimWrapper': 'AmpOptimWrapper'}
+
+
+def run_tool(main: Callable[[], None]) -> None:
+    """Runs a tool; what the user can mend is printed as one sentence, with exit code 1."""
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f'Error: {error}')
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments every tool that reads a config takes, under mmdet's names."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder for logs and results (default: work_dirs/<name of the config>)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, help='settings to override, as key=value pairs')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    # torch.distributed.launch passes the dashed form.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """The config named on the command line, with its overrides, launcher and work directory.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    if not osp.isfile(args.config):
+        raise UserError(f'There is no config file {args.config!r}; give the path of one, e.g. from configs/.')
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    default = cfg.get('work_dir') or osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
+    cfg.work_dir = args.work_dir or default
+    return cfg
+
+
+def set_amp(cfg: Config) -> None:
+    """Switches to mixed precision and keeps the kind of optim wrapper.
+
+    Raises:
+        UserError: The configured wrapper has no mixed-precision form.
+    """
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in AMP_TYPES:
+        raise UserError(f'--amp: optim_wrapper.type={kind!r} has no mixed-precision form (known: '
+                        f'{", ".join(sorted(AMP_TYPES))}); train without --amp.')
+    cfg.optim_wrapper.type = AMP_TYPES[kind]
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def set_auto_scale_lr(cfg: Config) -> None:
+    """Scales the learning rate with the batch.
+
+    Raises:
+        UserError: The config does not say which batch its learning rate is for.
+    """
+    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        raise UserError('--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=<images per step>) in the config.')
+    cfg.auto_scale_lr.enable = True
+
+
+def set_resume(cfg: Config, resume: Optional[str]) -> None:
+    """Resumes from a checkpoint, or from the latest in the work directory for 'auto'; None does nothing."""
+    if resume is None:
+        return
+    cfg.resume = True
+    cfg.load_from = None if resume == 'auto' else resume
+
+
+def check_load_from(cfg: Config) -> None:
+    """Refuses a local checkpoint that is not there, before anything is built.
+
+    Raises:
+        UserError: Naming the file.
+    """
+    path = cfg.get('load_from')
+    if path and '://' not in path and not osp.isfile(path):
+        raise UserError(f'There is no checkpoint {path!r} to load from; train it first, or set load_from to another '
+                        '(--cfg-options load_from=PATH).')
+
+
+def adopt_slim_model(cfg: Config, checkpoint: str) -> Optional[str]:
+    """Makes ``cfg`` build the slim network a checkpoint holds.
+
+    Returns:
+        One line saying so, or None where ``cfg`` fits as it is.
+    """
+    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
+    channels = checkpoint_channels(loaded)
+    if channels is None or (cfg.model.type == SLIM_TYPE and cfg.model.channels == channels):
+        return None
+    cfg.model = ConfigDict(Config.fromstring(loaded['meta']['cfg'], '.py').model)
+    return f'{checkpoint} holds a pruned network: its own model config is used instead of the given one.'

@@ -1,0 +1,46 @@
+"""The config of a slim network: the dense config with three keys of its model changed."""
+from typing import Optional
+
+from mmengine.config import Config
+
+from mmadasap.fileio import replacing
+
+SLIM_TYPE = 'mmadasap.SlimModel'
+PRUNING_HOOKS = ('ChannelPruningHook', 'SharpnessPhaseHook')
+
+
+def slim_config(cfg: Config, channels: dict) -> Config:
+    """The dense ``cfg`` with the widths of a pruned network, ready to train, test or infer with.
+
+    The model keeps its keys and becomes ``type='mmadasap.SlimModel', detector=<its type>, channels=channels``. Hooks
+    that would prune again are left out, and the radius is the one the pruning run ended with.
+    """
+    cfg = Config(cfg._cfg_dict.to_dict())
+    model = cfg.model
+    if model.type != SLIM_TYPE:
+        model.detector, model.type = model.type, SLIM_TYPE
+    model.channels = channels
+    hooks = cfg.get('custom_hooks') or []
+    final = [h for h in hooks if _name(h) == 'SharpnessPhaseHook']
+    if final and cfg.get('optim_wrapper'):
+        cfg.optim_wrapper.radius = final[-1].radius
+    cfg.custom_hooks = [h for h in hooks if _name(h) not in PRUNING_HOOKS]
+    imports = cfg.get('custom_imports') or dict(imports=[], allow_failed_imports=False)
+    cfg.custom_imports = dict(imports, imports=sorted({*imports['imports'], 'mmadasap'}))
+    return cfg
+
+
+def _name(hook: dict) -> str:
+    return str(hook['type']).rpartition('.')[2]
+
+
+def write_config(cfg: Config, path: str) -> str:
+    """Writes ``cfg`` to ``path`` whole or not at all, and returns ``path``."""
+    with replacing(path, '.py') as partial:
+        cfg.dump(partial)
+    return path
+
+
+def checkpoint_channels(checkpoint: dict) -> Optional[dict]:
+    """Widths of the slim network a loaded checkpoint holds; None for a dense one."""
+    return (checkpoint.get('channel_pruning') or {}).get('channels')

@@ -1,0 +1,28 @@
+"""Writing results whole or not at all."""
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def replacing(path: str, suffix: str = '') -> Iterator[str]:
+    """Yields a temporary path in the same folder, which becomes ``path`` if the block succeeds."""
+    folder = os.path.dirname(os.path.abspath(path))
+    os.makedirs(folder, exist_ok=True)
+    handle, partial = tempfile.mkstemp(suffix=suffix, dir=folder)
+    os.close(handle)
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.unlink(partial)
+
+
+def write_json(path: str, data: Any) -> None:
+    """Writes ``data`` as JSON."""
+    with replacing(path, '.json') as partial, open(partial, 'w') as file:
+        json.dump(data, file, indent=1)

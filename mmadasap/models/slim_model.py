@@ -1,0 +1,36 @@
+"""A pruned model from a config: dense config plus widths."""
+from typing import Any
+
+from torch import nn
+
+from mmadasap.pruning import rebuild
+from mmadasap.registry import MODELS
+
+
+@MODELS.register_module()
+def SlimModel(detector: str, channels: dict, **dense) -> nn.Module:  # noqa: N802, a registered type like any other
+    """Builds the dense model and gives it the widths of a pruned one; returns that model, not a wrapper.
+
+    Args:
+        detector: Type of the dense model, e.g. 'SingleStageDetector' or 'ImageClassifier'.
+        channels: Module name -> its widths, as ``slim.py`` and checkpoints after pruning carry them.
+        **dense: All other keys of the dense model's config. ``init_cfg=dict(type='Pretrained')`` in it is dropped: the
+            file it names holds weights of the dense shapes.
+
+    Raises:
+        UserError: ``channels`` does not fit the dense model.
+    """
+    model = MODELS.build(dict(_without_pretrained(dense), type=detector))
+    return rebuild(model, {name: dict(widths) for name, widths in channels.items()})
+
+
+def _without_pretrained(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            k: _without_pretrained(v)
+            for k, v in value.items()
+            if not (k == 'init_cfg' and isinstance(v, dict) and v.get('type') == 'Pretrained')
+        }
+    if isinstance(value, (list, tuple)):
+        return type(value)(_without_pretrained(v) for v in value)
+    return value

@@ -1,0 +1,200 @@
+"""Which channels live or die together: traced from the model, never written down by hand."""
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import torch
+import torch_pruning as tp
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmadasap.errors import UserError
+
+LAYER_TYPES = (nn.Conv2d, nn.Linear)
+
+
+class TraceError(UserError):
+    """A model whose channel groups cannot be found."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One side of one module in a group.
+
+    Attributes:
+        module: Dotted name of a Conv2d, Linear or batch norm.
+        side: 'out' (rows of a weight, entries of a norm) or 'in' (columns of a weight).
+        index: Shape (K,); positions along that side that belong to the group.
+        channel: Shape (K,); the group's channel each position belongs to.
+    """
+    module: str
+    side: str
+    index: Tensor
+    channel: Tensor
+
+
+@dataclass(frozen=True)
+class ChannelGroup:
+    """Channels tied by residual sums, norms, depthwise layers and concatenation.
+
+    Attributes:
+        name: Name of the layer the group was found from.
+        width: Number of channels.
+        members: All module sides the channels run through.
+        protected: Why the group must keep all its channels; None where it may be pruned.
+    """
+    name: str
+    width: int
+    members: tuple[Member, ...]
+    protected: Optional[str] = None
+
+    def modules(self, side: str) -> list[str]:
+        """Names of the modules that have this side in the group."""
+        return [m.module for m in self.members if m.side == side]
+
+
+def trace_groups(model: nn.Module,
+                 example: Tensor,
+                 forward: Callable[[nn.Module, Tensor], Any],
+                 protect: Sequence[str] = ()) -> list[ChannelGroup]:
+    """Finds the channel groups of ``model`` by tracing one forward pass in eval mode; the model is left as it was.
+
+    Layers whose output leaves the network, groups with a module that cannot be cut by channels, and groups with a layer
+    named in ``protect`` are marked protected.
+
+    Args:
+        model: Any module.
+        example: Input, shape (N, C, H, W).
+        forward: Runs ``model`` on ``example`` and returns its raw outputs (tensors, nested in lists, tuples or dicts).
+        protect: Names of modules; all layers at or below such a name keep their outputs.
+
+    Raises:
+        TraceError: The model cannot be traced, or a protected name does not exist.
+    """
+    names = {module: name for name, module in model.named_modules()}
+    for name in protect:
+        if name not in names.values():
+            raise TraceError(f'protect={name!r} is no module of {type(model).__name__}; '
+                             'print(model) shows the names.')
+    with _traceable(model):
+        try:
+            graph = tp.DependencyGraph()
+            outputs = {}
+            graph.build_dependency(
+                model, example, lambda m, x: outputs.setdefault('tensors', _flatten(forward(m, x))), verbose=False)
+            leaving = _output_layers(model, example, forward)
+        except Exception as error:
+            raise TraceError(f'{type(model).__name__} cannot be traced with an input of shape {tuple(example.shape)} '
+                             f'({type(error).__name__}: {error}); check input_size, or leave out pruning for this '
+                             'model.') from error
+        groups = [_to_group(graph, found, names) for found in graph.get_all_groups(root_module_types=LAYER_TYPES)]
+    if not groups:
+        raise TraceError(f'{type(model).__name__} has no Conv2d or Linear layer on the way to its outputs, so there is '
+                         'nothing to prune.')
+    outputs_of = {names[m] for m in leaving}
+    return [_protect(group, outputs_of, protect) for group in groups]
+
+
+def format_groups(groups: Iterable[ChannelGroup]) -> str:
+    """A table for people: name, width, layers that write and read the channels, and why a group is protected."""
+    rows = [('group', 'channels', 'written by', 'read by', 'protected')]
+    for g in groups:
+        rows.append((g.name, str(g.width), str(len(g.modules('out'))), str(len(g.modules('in'))), g.protected or ''))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return '\n'.join('  '.join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in rows)
+
+
+@contextmanager
+def _traceable(model: nn.Module) -> Iterator[None]:
+    training = {m: m.training for m in model.modules()}
+    frozen = [p for p in model.parameters() if not p.requires_grad]
+    for p in frozen:
+        p.requires_grad_(True)
+    model.eval()
+    try:
+        with torch.enable_grad():
+            yield
+    finally:
+        for p in frozen:
+            p.requires_grad_(False)
+        for module, mode in training.items():
+            module.training = mode
+
+
+def _flatten(outputs: Any) -> list[Tensor]:
+    if isinstance(outputs, Tensor):
+        return [outputs]
+    if isinstance(outputs, dict):
+        outputs = list(outputs.values())
+    if isinstance(outputs, (list, tuple)):
+        return [t for item in outputs for t in _flatten(item)]
+    return []
+
+
+def _output_layers(model, example, forward) -> set[nn.Module]:
+    """Layers from which a model output is reached without passing another layer."""
+    layer_of: dict[Any, nn.Module] = {}
+
+    def note(module, inputs, output):
+        layer_of[output.grad_fn] = module
+
+    handles = [m.register_forward_hook(note) for m in model.modules() if isinstance(m, LAYER_TYPES)]
+    try:
+        stack = [t.grad_fn for t in _flatten(forward(model, example))]
+    finally:
+        for handle in handles:
+            handle.remove()
+    seen, found = set(), set()
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if node in layer_of:
+            found.add(layer_of[node])
+        else:
+            stack += [parent for parent, _ in node.next_functions]
+    return found
+
+
+def _to_group(graph: tp.DependencyGraph, found, names: dict[nn.Module, str]) -> ChannelGroup:
+    root = found[0].dep.target.module
+    members, reason = [], None
+    for item in found:
+        module = item.dep.target.module
+        if not isinstance(module, nn.Module) or isinstance(module, tp.ops._ElementWiseOp):
+            if isinstance(module, nn.Parameter):
+                reason = 'a parameter outside Conv2d, Linear and batch norm runs along these channels'
+            continue
+        if module not in names:
+            continue
+        reason = reason or _unsupported(module, names[module])
+        side = 'out' if graph.is_out_channel_pruning_fn(item.dep.handler) else 'in'
+        members.append(Member(names[module], side, torch.tensor(item.idxs), torch.tensor(item.root_idxs)))
+    return ChannelGroup(names[root], graph.get_out_channels(root), tuple(members), reason)
+
+
+def _unsupported(module: nn.Module, name: str) -> Optional[str]:
+    if isinstance(module, nn.Conv2d) and module.groups > 1 and not is_depthwise(module):
+        return f'{name} is a grouped convolution'
+    if not isinstance(module, (*LAYER_TYPES, _BatchNorm)):
+        return f'{name} ({type(module).__name__}) cannot be cut by channels'
+    return None
+
+
+def is_depthwise(conv: nn.Module) -> bool:
+    """Whether each output channel of a convolution reads its own input channel alone."""
+    return isinstance(conv, nn.Conv2d) and conv.groups > 1 and conv.groups == conv.in_channels == conv.out_channels
+
+
+def _protect(group: ChannelGroup, outputs: set[str], protect: Sequence[str]) -> ChannelGroup:
+    reason = group.protected
+    for layer in group.modules('out'):
+        if layer in outputs:
+            reason = f'{layer} is an output of the network'
+            break
+        if any(layer == name or layer.startswith(name + '.') for name in protect):
+            reason = f'{layer} is protected by configuration'
+            break
+    return ChannelGroup(group.name, group.width, group.members, reason)

@@ -1,0 +1,118 @@
+"""From masks to physically smaller modules, and from a channel specification back to them."""
+from collections.abc import Iterable, Mapping
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmadasap.errors import UserError
+
+from .masks import Cuts, model_tensors, state_tensors
+
+ChannelSpec = dict[str, dict[str, int]]
+"""Module name -> its widths, e.g. ``{'backbone.conv1': {'in_channels': 3, 'out_channels': 48, 'groups': 1}}``."""
+
+
+@torch.no_grad()
+def slim(model: nn.Module, cuts: Cuts, optimizer: Optional[torch.optim.Optimizer] = None) -> None:
+    """Removes pruned channels from ``model`` in place, and from the optimizer's state.
+
+    Parameters stay the same objects, so whoever holds them (an optimizer's groups, a scheduler) goes on.
+
+    Args:
+        model: The traced model, or a copy of it.
+        cuts: Live entries of each tensor, from :func:`~mmadasap.pruning.masks.tensor_cuts`.
+        optimizer: Its momentum or moments are cut along.
+    """
+    tensors = model_tensors(model)
+    for name, dims in cuts.items():
+        tensor = tensors[name]
+        if optimizer is not None:
+            for key, value in state_tensors(optimizer, tensor):
+                optimizer.state[tensor][key] = _select(value, dims)
+        tensor.data = _select(tensor.data, dims)
+        tensor.grad = None
+    for module_name in {name.rpartition('.')[0] for name in cuts}:
+        _update_widths(model.get_submodule(module_name))
+
+
+def _select(tensor: Tensor, dims: Mapping[int, Tensor]) -> Tensor:
+    channels_last = tensor.dim() == 4 and not tensor.is_contiguous() and tensor.is_contiguous(
+        memory_format=torch.channels_last)
+    for dim, live in dims.items():
+        tensor = tensor.index_select(dim, live.nonzero().flatten().to(tensor.device))
+    return tensor.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+
+
+def _update_widths(module: nn.Module) -> None:
+    rows = module.weight.shape[0]
+    if isinstance(module, nn.Conv2d):
+        depthwise = module.groups > 1
+        module.out_channels = rows
+        module.groups = rows if depthwise else 1
+        module.in_channels = rows if depthwise else module.weight.shape[1]
+    elif isinstance(module, nn.Linear):
+        module.out_features, module.in_features = module.weight.shape
+    else:
+        module.num_features = rows
+
+
+def widths_of(module: nn.Module) -> dict[str, int]:
+    """The widths of one Conv2d, Linear or batch norm as plain numbers."""
+    if isinstance(module, nn.Conv2d):
+        return dict(in_channels=module.in_channels, out_channels=module.out_channels, groups=module.groups)
+    if isinstance(module, nn.Linear):
+        return dict(in_features=module.in_features, out_features=module.out_features)
+    if isinstance(module, _BatchNorm):
+        return dict(num_features=module.num_features)
+    raise UserError(f'{type(module).__name__} has no prunable widths.')
+
+
+def channel_spec(model: nn.Module, modules: Iterable[str]) -> ChannelSpec:
+    """The present widths of the named modules: plain data :func:`rebuild` needs to shrink a dense copy."""
+    return {name: widths_of(model.get_submodule(name)) for name in sorted(modules)}
+
+
+@torch.no_grad()
+def rebuild(model: nn.Module, spec: ChannelSpec) -> nn.Module:
+    """Gives the modules of a dense (or less pruned) ``model`` the widths of ``spec``, in place, without tracing.
+
+    Values are those of the first channels: load a checkpoint afterwards.
+
+    Returns:
+        ``model``.
+
+    Raises:
+        UserError: A module or a width that does not fit ``model``.
+    """
+    modules = dict(model.named_modules())
+    for name, widths in spec.items():
+        if name not in modules:
+            raise UserError(f'channels names {name!r}, which is no module of {type(model).__name__}; the '
+                             'specification belongs to another model.')
+        _check_widths(name, widths_of(modules[name]), widths)
+    for name, widths in spec.items():
+        _resize(modules[name], widths)
+    return model
+
+
+def _check_widths(name: str, have: dict[str, int], want: dict[str, int]) -> None:
+    if not isinstance(want, Mapping) or set(want) != set(have):
+        raise UserError(f'channels[{name!r}]={want!r} must give exactly {sorted(have)}.')
+    for key, value in want.items():
+        if type(value) is not int or not 1 <= value <= have[key]:
+            raise UserError(f'channels[{name!r}][{key!r}]={value!r} must be a whole number from 1 to {have[key]}, '
+                             'the width of the dense model.')
+
+
+def _resize(module: nn.Module, widths: dict[str, int]) -> None:
+    out = widths.get('out_channels') or widths.get('out_features') or widths['num_features']
+    for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+        if tensor.dim():
+            tensor.data = tensor.data[:out].clone()
+    if 'num_features' not in widths:
+        columns = widths.get('in_features') or widths['in_channels'] // widths['groups']
+        module.weight.data = module.weight.data[:, :columns].clone()
+    for key, value in widths.items():
+        setattr(module, key, value)

@@ -1,0 +1,14 @@
+"""Child registries of mmengine's roots: what mmadasap registers is addressed as ``mmadasap.X`` in configs."""
+from mmengine.registry import DATASETS as ROOT_DATASETS
+from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import OPTIM_WRAPPERS as ROOT_OPTIM_WRAPPERS
+from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
+from mmengine.registry import Registry
+
+HOOKS = Registry('hook', parent=ROOT_HOOKS, scope='mmadasap', locations=['mmadasap.engine'])
+OPTIM_WRAPPERS = Registry(
+    'optim_wrapper', parent=ROOT_OPTIM_WRAPPERS, scope='mmadasap', locations=['mmadasap.engine'])
+MODELS = Registry('model', parent=ROOT_MODELS, scope='mmadasap', locations=['mmadasap.models'])
+DATASETS = Registry('dataset', parent=ROOT_DATASETS, scope='mmadasap', locations=['mmadasap.datasets'])
+TRANSFORMS = Registry('transform', parent=ROOT_TRANSFORMS, scope='mmadasap', locations=['mmadasap.datasets'])

@@ -1,0 +1,197 @@
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import EMAHook, Hook
+
+from mmadasap.engine import ChannelPruningHook, SharpnessPhaseHook
+from mmadasap.errors import UserError
+from mmadasap.pruning import COSTS, trace_layers
+from tests.toys import make_runner, same, values
+
+SAM = dict(type='mmadasap.AdaSAPOptimWrapper', radius=dict(type='AdaptiveRadius', rho_min=0.01, rho_max=0.1))
+SGD = dict(type='OptimWrapper')
+
+
+def pruning(begin=1, end=3, interval=2, keep=0.5, **kwargs):
+    return dict(
+        type='mmadasap.ChannelPruningHook',
+        input_size=8,
+        budget=dict(cost='macs', keep=keep),
+        begin=begin,
+        end=end,
+        interval=interval,
+        protect=kwargs.pop('protect', ()),
+        **kwargs)
+
+
+UNIFORM = dict(type='mmadasap.SharpnessPhaseHook', radius=dict(type='UniformRadius', rho=0.05))
+
+
+def hook_of(runner, kind=ChannelPruningHook):
+    return next(h for h in runner.hooks if isinstance(h, kind))
+
+
+def momentum(runner):
+    state = runner.optim_wrapper.optimizer.state
+    return {str(i): state[p]['momentum_buffer'].clone() for i, p in enumerate(runner.model.parameters())}
+
+
+@pytest.mark.parametrize('wrapper', [SGD, SAM])
+@pytest.mark.parametrize('importance', ['MagnitudeImportance', 'TaylorImportance'])
+def test_a_run_prunes_to_its_budget_and_ends_slim(tmp_path, wrapper, importance):
+    runner = make_runner(tmp_path, wrapper, [pruning(importance=dict(type=importance))], epochs=4)
+    model = runner.train()
+    hook = hook_of(runner)
+    layers = trace_layers(model, torch.zeros(1, 3, 8, 8), lambda m, x: m(x))
+    macs = sum(COSTS['macs'](layer, layer.in_width, layer.out_width) for layer in layers)
+    dense = 64 * (8 * 27 + 6 * 8 * 9 + 8 * 6 + 8 * 9) + 24
+    assert 0.4 * dense < macs <= 0.5 * dense
+    assert model.net.conv1.out_channels < 6 and model.net.conv1.weight.shape[0] == model.net.conv1.out_channels
+    assert runner.optim_wrapper.optimizer.param_groups[0]['params'] == list(model.parameters())
+    for p in model.parameters():
+        assert runner.optim_wrapper.optimizer.state[p]['momentum_buffer'].shape == p.shape
+    assert set(hook.channels) >= {'net.stem', 'net.conv1', 'net.norm1', 'net.fc'}
+
+
+class Watch(Hook):
+    """Keeps, for every iteration, the number of live channels of conv1, and whether dead ones are all zero."""
+
+    priority = 'LOWEST'
+
+    def __init__(self):
+        self.live, self.clean = [], []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        weight = runner.model.net.conv1.weight.detach()
+        alive = weight.flatten(1).any(1)
+        self.live.append(int(alive.sum()))
+        columns = runner.model.net.conv2.weight.detach()[:, ~alive] if len(alive) == 6 else weight[:0]
+        self.clean.append(not columns.any())
+
+
+@pytest.mark.parametrize('wrapper', [SGD, SAM])
+def test_masks_hold_through_the_phase(tmp_path, wrapper):
+    watch = Watch()
+    runner = make_runner(tmp_path, wrapper, [pruning(interval=2)], epochs=4)
+    runner.register_hook(watch)
+    runner.train()
+    # Three iterations an epoch: the phase is 4..9 with steps after 5, 7 and 9.
+    assert watch.live[:4] == [6] * 4
+    assert watch.live[4] == watch.live[5] and watch.live[6] == watch.live[7]
+    assert sorted(watch.live, reverse=True) == watch.live and watch.live[-1] < 6
+    assert all(watch.clean)
+
+
+def test_the_radius_is_swapped_when_the_phase_ends(tmp_path):
+    runner = make_runner(tmp_path, SAM, [pruning(), UNIFORM], epochs=4)
+    seen = []
+
+    class Radius(Hook):
+        priority = 'LOWEST'
+
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            seen.append(type(runner.optim_wrapper.radius).__name__)
+
+    runner.register_hook(Radius())
+    runner.train()
+    assert seen == ['AdaptiveRadius'] * 8 + ['UniformRadius'] * 4
+
+
+@pytest.mark.parametrize('epoch', [2, 3], ids=['in the middle of the phase', 'after surgery'])
+@pytest.mark.parametrize('importance', ['MagnitudeImportance', 'TaylorImportance'])
+def test_resuming_goes_on_as_the_uninterrupted_run(tmp_path, epoch, importance):
+
+    def make(folder, **kwargs):
+        hooks = [pruning(interval=4, importance=dict(type=importance)), UNIFORM]
+        return make_runner(tmp_path / folder, SAM, hooks, epochs=5, **kwargs)
+
+    whole = make('whole')
+    whole.train()
+    again = make('again', resume=True, load_from=str(tmp_path / f'whole/epoch_{epoch}.pth'))
+    again.train()
+    assert hook_of(again).channels == hook_of(whole).channels
+    assert same(values(again.model), values(whole.model))
+    assert same(momentum(again), momentum(whole))
+    assert again.optim_wrapper.radius == whole.optim_wrapper.radius
+
+
+def test_an_averaged_model_is_masked_and_shrinks_along(tmp_path):
+    ema = dict(type='EMAHook')
+    runner = make_runner(tmp_path, SGD, [pruning(), ema], epochs=4)
+    runner.train()
+    average = hook_of(runner, EMAHook).ema_model.module
+    assert average.net.conv1.weight.shape == runner.model.net.conv1.weight.shape
+    assert average.net.norm1.running_mean.shape == runner.model.net.norm1.running_mean.shape
+    resumed = make_runner(tmp_path / 'again', SGD, [pruning(), ema], epochs=5, resume=True,
+                          load_from=str(tmp_path / 'epoch_4.pth'))
+    resumed.train()
+    assert resumed.model.net.conv1.weight.shape == runner.model.net.conv1.weight.shape
+
+
+def test_checkpoints_after_surgery_carry_the_slim_config_in_both_places(tmp_path):
+    make_runner(tmp_path, SAM, [pruning(), UNIFORM], epochs=4).train()
+    before = torch.load(tmp_path / 'epoch_2.pth', weights_only=False)
+    after = torch.load(tmp_path / 'epoch_4.pth', weights_only=False)
+    slim = Config.fromfile(tmp_path / 'slim.py')
+    assert slim.model.type == 'mmadasap.SlimModel' and slim.model.channels == after['channel_pruning']['channels']
+    assert slim.optim_wrapper.radius == UNIFORM['radius'] and slim.custom_hooks == []
+    assert Config.fromstring(after['meta']['cfg'], '.py').model == slim.model
+    assert before['channel_pruning']['channels'] is None
+    assert after['message_hub']['runtime_info']['cfg'] == after['meta']['cfg']
+
+
+def test_nothing_is_left_of_masks_after_surgery(tmp_path):
+    runner = make_runner(tmp_path, SGD, [pruning()], epochs=4)
+    runner.train()
+    optimizer = runner.optim_wrapper.optimizer
+    assert not optimizer._optimizer_step_pre_hooks and not optimizer._optimizer_step_post_hooks
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(keep=0), 'keep=0'),
+    (dict(keep=1.5), 'keep=1.5'),
+    (dict(begin=3, end=3), 'begin=3 and end=3'),
+])
+def test_wrong_arguments_are_refused_at_construction(kwargs, message):
+    cfg = pruning(**kwargs)
+    cfg.pop('type')
+    with pytest.raises(UserError, match=message):
+        ChannelPruningHook(**cfg)
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(end=9), 'ends after epoch 9, but training has only 4'),
+    (dict(interval=7), 'interval=7'),
+    (dict(keep=0.001), 'budget of .* cannot be met.*raise the budget'),
+    (dict(protect=['backbone.conv1']), "protect='backbone.conv1' is no module"),
+])
+def test_what_does_not_fit_the_run_is_refused_before_the_first_step(tmp_path, kwargs, message):
+    runner = make_runner(tmp_path, SGD, [pruning(**kwargs)], epochs=4)
+    with pytest.raises(UserError, match=message):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_resuming_past_the_phase_without_a_pruned_network_is_refused(tmp_path):
+    make_runner(tmp_path, SGD, epochs=4).train()
+    runner = make_runner(tmp_path / 'b', SGD, [pruning()], epochs=5, resume=True,
+                         load_from=str(tmp_path / 'epoch_4.pth'))
+    with pytest.raises(UserError, match='Training resumes at iteration 12'):
+        runner.train()
+
+
+@pytest.mark.parametrize('wrapper, hooks, message', [
+    (SGD, [pruning(), UNIFORM], 'needs an optim wrapper with a radius, but this run has OptimWrapper'),
+    (SAM, [UNIFORM], 'this run has no ChannelPruningHook'),
+])
+def test_a_phase_hook_without_its_partners_is_refused(tmp_path, wrapper, hooks, message):
+    with pytest.raises(UserError, match=message):
+        make_runner(tmp_path, wrapper, hooks, epochs=4).train()
+
+
+def test_two_runs_agree_to_the_bit(tmp_path):
+    runs = []
+    for name in 'ab':
+        runner = make_runner(tmp_path / name, SAM, [pruning(), UNIFORM], epochs=4, model=dict(dropout=0.2))
+        runs.append(values(runner.train()))
+    assert same(*runs)

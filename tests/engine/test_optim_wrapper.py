@@ -1,0 +1,192 @@
+import copy
+
+import pytest
+import torch
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper
+from torch import nn
+
+from mmadasap.engine import AdaSAPOptimWrapper
+from mmadasap.errors import UserError
+from tests.toys import ToyClassifier, ToyData, make_runner, same, values
+
+SAM = dict(type='UniformRadius', rho=0.05)
+ADAPTIVE = dict(type='AdaptiveRadius', rho_min=0.01, rho_max=0.1)
+
+
+class Quadratic(BaseModel):
+    """loss = (a^2 x + b^2 y) / 2 with a layer of two neurons (a), (b)."""
+
+    def __init__(self, a, b):
+        super().__init__()
+        self.layer = nn.Linear(1, 2, bias=False, dtype=torch.float64)
+        self.layer.weight.data = torch.tensor([[a], [b]], dtype=torch.float64)
+        self.seen = []
+
+    def forward(self, x, mode='tensor'):
+        self.seen.append(self.layer.weight.detach().flatten().tolist())
+        out = self.layer(torch.ones(1, 1, dtype=torch.float64)).square().flatten()
+        return dict(loss=(out * x).sum() / 2)
+
+
+def one_step(model, batch=(1.0, 1.0), **kwargs):
+    wrapper = AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), **kwargs)
+    model.train_step(dict(x=torch.tensor(batch, dtype=torch.float64)), wrapper)
+    return model.layer.weight.detach().flatten().tolist()
+
+
+def test_sam_step_by_hand():
+    # g = (3, 4), norm 5; w + eps = (3.3, 4.4); new w = (3, 4) - 0.1 (3.3, 4.4).
+    model = Quadratic(3.0, 4.0)
+    assert one_step(model, radius=dict(type='UniformRadius', rho=0.5)) == pytest.approx([2.67, 3.56], abs=1e-15)
+    assert model.seen[0] == [3.0, 4.0]
+    assert model.seen[1] == pytest.approx([3.3, 4.4], abs=1e-15)
+
+
+def test_asam_step_by_hand():
+    # T = |w| + 1 = (4, 5), T g = (12, 20), norm = sqrt(544); eps = 0.5 T^2 g / norm = 0.5 (48, 100) / norm.
+    norm = 544**0.5
+    model = Quadratic(3.0, 4.0)
+    one_step(model, radius=dict(type='UniformRadius', rho=0.5), asam=True, eta=1.0)
+    assert model.seen[1] == pytest.approx([3 + 24 / norm, 4 + 50 / norm], abs=1e-15)
+
+
+def test_adaptive_step_by_hand():
+    # The smaller neuron gets rho_max = 0.5, the larger one rho_min = 0.1: eps = (0.5 * 3, 0.1 * 4) / 5.
+    model = Quadratic(3.0, 4.0)
+    new = one_step(model, radius=dict(type='AdaptiveRadius', rho_min=0.1, rho_max=0.5))
+    assert model.seen[1] == pytest.approx([3.3, 4.08], abs=1e-15)
+    assert new == pytest.approx([3 - 0.33, 4 - 0.408], abs=1e-15)
+
+
+def test_clipping_acts_on_the_second_gradient_alone():
+    # The perturbed point is that of SAM without clipping; the gradient there (3.3, 4.4), norm 5.5, is cut to norm 1.
+    model = Quadratic(3.0, 4.0)
+    new = one_step(model, radius=dict(type='UniformRadius', rho=0.5), clip_grad=dict(max_norm=1.0))
+    assert model.seen[1] == pytest.approx([3.3, 4.4], abs=1e-15)
+    assert new == pytest.approx([3 - 0.06, 4 - 0.08], abs=1e-7)
+
+
+def test_accumulation_replays_every_micro_batch_at_the_perturbed_point():
+    # Mean of the batches (1, 0) and (0, 1) is half the loss of (1, 1): g = (1.5, 2), the same direction.
+    model = Quadratic(3.0, 4.0)
+    wrapper = AdaSAPOptimWrapper(
+        torch.optim.SGD(model.parameters(), lr=0.1),
+        radius=dict(type='UniformRadius', rho=0.5),
+        accumulative_counts=2)
+    for batch in ((1.0, 0.0), (0.0, 1.0)):
+        model.train_step(dict(x=torch.tensor(batch, dtype=torch.float64)), wrapper)
+    assert model.seen[:2] == [[3.0, 4.0]] * 2
+    assert model.seen[2] == model.seen[3] == pytest.approx([3.3, 4.4], abs=1e-15)
+    assert model.layer.weight.detach().flatten().tolist() == pytest.approx([3 - 0.165, 4 - 0.22], abs=1e-15)
+    assert wrapper.inner_count == 2
+
+
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_a_gradient_that_is_not_finite_skips_the_step_whole(bad):
+    model = Quadratic(3.0, 4.0)
+    assert one_step(model, batch=(bad, 1.0), radius=SAM) == [3.0, 4.0]
+    assert model.seen == [[3.0, 4.0], [3.0, 4.0]]
+
+
+def test_a_zero_gradient_moves_nothing():
+    model = Quadratic(3.0, 4.0)
+    assert one_step(model, batch=(0.0, 0.0), radius=SAM) == [3.0, 4.0]
+
+
+@pytest.mark.parametrize('dropout', [0.0, 0.5])
+@pytest.mark.parametrize('accumulative_counts', [1, 2])
+def test_radius_zero_is_the_plain_wrapper_to_the_bit(tmp_path, dropout, accumulative_counts):
+    runs = {}
+    for name, wrapper in dict(
+            plain=dict(type='OptimWrapper'),
+            zero=dict(type='mmadasap.AdaSAPOptimWrapper', radius=dict(type='UniformRadius', rho=0)),
+            none=dict(type='mmadasap.AdaSAPOptimWrapper', radius=None)).items():
+        wrapper = dict(wrapper, accumulative_counts=accumulative_counts, clip_grad=dict(max_norm=1.0))
+        model = make_runner(tmp_path / name, wrapper, model=dict(dropout=dropout)).train()
+        runs[name] = (values(model), model.loss_calls)
+    assert same(runs['zero'][0], runs['plain'][0]) and same(runs['none'][0], runs['plain'][0])
+    assert {name: calls for name, (_, calls) in runs.items()} == dict(plain=6, zero=12, none=6)
+
+
+def test_two_backward_passes_a_step(monkeypatch):
+    model, calls = Quadratic(3.0, 4.0), []
+    backward = OptimWrapper.backward
+    monkeypatch.setattr(OptimWrapper, 'backward', lambda self, loss: (calls.append(1), backward(self, loss)))
+    one_step(model, radius=dict(type='UniformRadius', rho=0))
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize('radius', [SAM, ADAPTIVE])
+@pytest.mark.parametrize('asam', [False, True])
+def test_statistics_move_once_and_weights_return(radius, asam):
+    torch.manual_seed(0)
+    model = ToyClassifier()
+    twin = copy.deepcopy(model)
+    data = ToyData()
+    batch = dict(inputs=data.images, labels=data.labels)
+    wrapper = AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.0), radius=radius, asam=asam)
+    before = values(model)
+    model.train_step(batch, wrapper)
+    twin.train_step(batch, OptimWrapper(torch.optim.SGD(twin.parameters(), lr=0.0)))
+    after, expected = values(model), values(twin)
+    assert same(after, expected)
+    assert int(after['net.norm1.num_batches_tracked']) == 1
+    assert not torch.equal(after['net.norm1.running_mean'], before['net.norm1.running_mean'])
+    weights = dict(model.named_parameters())
+    assert all(torch.equal(before[name], p) for name, p in weights.items())
+
+
+def test_statistics_come_back_on_a_skipped_step():
+    model = ToyClassifier()
+    before = values(model)
+    wrapper = AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), radius=SAM)
+    data = ToyData()
+    model.train_step(dict(inputs=data.images * float('nan'), labels=data.labels), wrapper)
+    assert same(values(model), before) and wrapper.skipped_steps == 1
+    model.train_step(dict(inputs=data.images, labels=data.labels), wrapper)
+    assert not same(values(model), before) and wrapper.skipped_steps == 1
+
+
+def test_frozen_layers_stay_and_the_rest_trains():
+    model = ToyClassifier()
+    for p in model.net.stem.parameters():
+        p.requires_grad_(False)
+    frozen = model.net.stem.weight.clone()
+    wrapper = AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), radius=ADAPTIVE)
+    data = ToyData()
+    model.train_step(dict(inputs=data.images, labels=data.labels), wrapper)
+    assert torch.equal(model.net.stem.weight, frozen)
+
+
+def test_a_new_radius_takes_effect_at_the_next_cycle():
+    model = Quadratic(3.0, 4.0)
+    wrapper = AdaSAPOptimWrapper(
+        torch.optim.SGD(model.parameters(), lr=0.0), radius=SAM, accumulative_counts=2)
+    batch = dict(x=torch.ones(2, dtype=torch.float64))
+    model.train_step(batch, wrapper)
+    wrapper.radius = None
+    model.train_step(batch, wrapper)
+    assert len(model.seen) == 4
+    model.train_step(batch, wrapper)
+    model.train_step(batch, wrapper)
+    assert len(model.seen) == 6
+
+
+def test_a_loss_from_elsewhere_is_refused():
+    model = Quadratic(3.0, 4.0)
+    wrapper = AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), radius=SAM)
+    with wrapper.optim_context(model):
+        pass
+    with pytest.raises(RuntimeError, match='no forward call to replay'):
+        wrapper.update_params(model.layer.weight.sum())
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(radius=dict(type='UniformRadius', rho=-1)), 'rho=-1'),
+    (dict(radius=SAM, norm_scope='row'), "norm_scope='row'"),
+    (dict(radius=SAM, eta=-0.1), 'eta=-0.1'),
+])
+def test_wrong_arguments_are_refused(kwargs, message):
+    with pytest.raises(UserError, match=message):
+        AdaSAPOptimWrapper(torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.1), **kwargs)

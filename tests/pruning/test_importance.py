@@ -1,0 +1,117 @@
+import pytest
+import torch
+from torch import nn
+
+from mmadasap.errors import UserError
+from mmadasap.pruning import (IMPORTANCES, MagnitudeImportance, TaylorImportance, build_importance, full_channels,
+                              register_importance, trace_groups)
+
+
+def traced(net, size=2):
+    return trace_groups(net, torch.randn(1, 1, size, size), lambda m, x: m(x))
+
+
+def plain():
+    """Two channels with filters (3, 4) and (0, 1), read by one output."""
+    net = nn.Sequential(nn.Conv2d(1, 2, (1, 2), bias=False), nn.Conv2d(2, 1, 1))
+    net[0].weight.data = torch.tensor([3., 4., 0., 1.]).view(2, 1, 1, 2)
+    return net
+
+
+def test_magnitude_by_hand():
+    net = plain()
+    groups = traced(net)
+    assert MagnitudeImportance('none').scores(net, groups, full_channels(groups))['0'].tolist() == [5.0, 1.0]
+    normed = MagnitudeImportance('mean').scores(net, groups, full_channels(groups))['0']
+    torch.testing.assert_close(normed, torch.tensor([5 / 3, 1 / 3]))
+
+
+def test_the_mean_is_taken_over_live_channels():
+    net = plain()
+    groups = traced(net)
+    kept = full_channels(groups)
+    kept['0'][1] = False
+    assert MagnitudeImportance('mean').scores(net, groups, kept)['0'][0] == pytest.approx(1.0)
+
+
+def test_coupled_layers_add_up():
+
+    class Sum(nn.Module):
+
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = nn.Conv2d(1, 2, 1), nn.Conv2d(1, 2, 1), nn.Conv2d(2, 1, 1)
+
+        def forward(self, x):
+            return self.c(self.a(x) + self.b(x))
+
+    net = Sum()
+    net.a.weight.data, net.b.weight.data = torch.tensor([3., 1.]).view(2, 1, 1, 1), torch.tensor([4., 0.]).view(
+        2, 1, 1, 1)
+    groups = traced(net)
+    scores = MagnitudeImportance('none').scores(net, groups, full_channels(groups))
+    assert [s.tolist() for name, s in scores.items() if name in ('a', 'b')] == [[5.0, 1.0]]
+
+
+def test_taylor_on_weights_by_hand_and_averaged():
+    net = plain()
+    groups = traced(net)
+    importance = TaylorImportance('none')
+    # |3 * 1 + 4 * -1| = 1 and |0 + 2| = 2, then 2 and 4: means 1.5 and 3.
+    for factor in (1., 2.):
+        for p in net.parameters():
+            p.grad = torch.zeros_like(p)
+        net[0].weight.grad = factor * torch.tensor([1., -1., 5., 2.]).view(2, 1, 1, 2)
+        importance.observe(net, groups)
+    assert importance.scores(net, groups, full_channels(groups))['0'].tolist() == [1.5, 3.0]
+    with pytest.raises(RuntimeError, match='no optimizer step'):
+        importance.scores(net, groups, full_channels(groups))
+
+
+def test_taylor_uses_norms_where_every_layer_has_one():
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Conv2d(2, 1, 1))
+    net[1].weight.data, net[1].bias.data = torch.tensor([2., 3.]), torch.tensor([1., -1.])
+    for p in net.parameters():
+        p.grad = torch.full_like(p, 100.)
+    net[1].weight.grad, net[1].bias.grad = torch.tensor([1., -1.]), torch.tensor([4., 2.])
+    groups = traced(net)
+    importance = TaylorImportance('none')
+    importance.observe(net, groups)
+    # |2 * 1 + 1 * 4| = 6 and |3 * -1 + -1 * 2| = 5.
+    assert importance.scores(net, groups, full_channels(groups))['0'].tolist() == [6.0, 5.0]
+
+
+def test_state_goes_on():
+    net = plain()
+    groups = traced(net)
+    for p in net.parameters():
+        p.grad = torch.ones_like(p)
+    first, second = TaylorImportance('none'), TaylorImportance('none')
+    first.observe(net, groups)
+    second.load_state_dict(first.state_dict())
+    for importance in (first, second):
+        importance.observe(net, groups)
+    a, b = (i.scores(net, groups, full_channels(groups))['0'] for i in (first, second))
+    assert torch.equal(a, b)
+
+
+def test_a_criterion_can_be_registered():
+
+    @register_importance
+    class Constant:
+        pass
+
+    try:
+        assert isinstance(build_importance(dict(type='Constant')), Constant)
+    finally:
+        del IMPORTANCES['Constant']
+
+
+@pytest.mark.parametrize('cfg, message', [
+    (dict(type='Random'), "type='Random'"),
+    (dict(type='MagnitudeImportance', normalize='max'), "normalize='max'"),
+    (dict(type='TaylorImportance', power=2), 'power'),
+])
+def test_wrong_arguments_are_refused(cfg, message):
+    with pytest.raises(UserError, match=message):
+        build_importance(cfg)

@@ -1,0 +1,30 @@
+"""Trains a model: mmdet's tools/train.py with its flags, for configs with or without mmadasap's parts."""
+import argparse
+
+from mmengine.runner import Runner
+
+from mmadasap.engine.launch import (add_config_arguments, check_load_from, read_config, run_tool, set_amp,
+                                    set_auto_scale_lr, set_resume)
+
+
+def main() -> None:
+    """Parses, builds the runner, trains."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_config_arguments(parser)
+    parser.add_argument('--amp', action='store_true', help='train in mixed precision')
+    parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate with the batch')
+    parser.add_argument(
+        '--resume', nargs='?', const='auto', help='resume from this checkpoint, or from the latest if none is named')
+    args = parser.parse_args()
+    cfg = read_config(args)
+    if args.amp:
+        set_amp(cfg)
+    if args.auto_scale_lr:
+        set_auto_scale_lr(cfg)
+    set_resume(cfg, args.resume)
+    check_load_from(cfg)
+    Runner.from_cfg(cfg).train()
+
+
+if __name__ == '__main__':
+    run_tool(main)
