@@ -19,8 +19,8 @@ stamp=.venv/.installed-$(cat setup.py requirements/*.txt "$0" | sha256sum | cut 
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 
 say 'installing build tools and torch (a few minutes, some GB) ...'
-pip install -q pip==25.3 'setuptools==80.9.0' wheel==0.45.1 ninja==1.13.0
-pip install -q -r requirements/torch.txt
+pip install -qq pip==25.3 'setuptools==80.9.0' wheel==0.45.1 ninja==1.13.0
+pip install -qq -r requirements/torch.txt
 
 # A wheel of mmcv fits one build of torch, one Python and one platform, and its file name tells only the last two.
 key=$(.venv/bin/python -c 'import platform, sys, torch
@@ -48,8 +48,12 @@ if ! compgen -G "$wheels/onedl_mmcv-$MMCV-*.whl" >/dev/null; then
 fi
 
 say 'installing the other requirements ...'
-pip install -q --no-deps "$wheels"/onedl_mmcv-$MMCV-*.whl
-pip install -q -r requirements/torch.txt -r requirements/pinned.txt
-pip install -q --no-deps --no-build-isolation -e .
+pip install -qq --no-deps "$wheels"/onedl_mmcv-$MMCV-*.whl
+pip install -qq -r requirements/torch.txt -r requirements/pinned.txt
+# Dependencies ask for opencv-python, which needs a display's libraries; the headless build is the same module without.
+pip uninstall -qq -y opencv-python opencv-python-headless
+pip install -qq --no-deps -r requirements/opencv.txt
+pip install -qq --no-deps --no-build-isolation -e .
+rm -f .venv/.installed-*
 touch "$stamp"
-say 'done'
+say "done; use it with: source .venv/bin/activate"

@@ -3,8 +3,15 @@ import argparse
 
 from mmengine.runner import Runner
 
-from mmadasap.engine.launch import (add_config_arguments, check_load_from, read_config, run_tool, set_amp,
-                                    set_auto_scale_lr, set_resume)
+from mmadasap.engine.launch import (
+    add_config_arguments,
+    check_load_from,
+    read_config,
+    run_tool,
+    set_amp,
+    set_auto_scale_lr,
+    set_resume,
+)
 
 
 def main() -> None:

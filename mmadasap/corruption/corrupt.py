@@ -1,4 +1,4 @@
-"""The 19 corruptions of ImageNet-C (Hendrycks and Dietterich 2019) as functions of image id, name, severity and seed."""
+"""The 19 corruptions of ImageNet-C (Hendrycks and Dietterich 2019), functions of image id, name, severity and seed."""
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -30,8 +30,8 @@ def draw_scene(index: int, seed: int = 0) -> tuple[np.ndarray, list[tuple[str, B
     """Draws image ``index``: 2 to 7 shapes of varied size on a textured ground, some behind others, unevenly lit.
 
     Returns:
-        uint8 BGR image, shape (256, 256, 3), and (class, box (x1, y1, x2, y2), corners inclusive) of each shape of which
-        at least 35% can be seen.
+        uint8 BGR image, shape (256, 256, 3), and (class, box (x1, y1, x2, y2), corners inclusive) of each shape that
+        can be seen by at least 35%.
     """
     rng = np.random.default_rng([seed, index])
     image = _texture(rng, contrast=rng.uniform(10, 45))

@@ -9,8 +9,9 @@ from .schedule import PruningSchedule
 from .surgery import channel_spec, rebuild, slim
 
 __all__ = [
-    'Budget', 'BudgetError', 'COSTS', 'ChannelGroup', 'ChannelMask', 'Cuts', 'IMPORTANCES', 'LayerShape', 'MagnitudeImportance', 'Member',
-    'NetworkCost', 'PruningSchedule', 'TaylorImportance', 'TraceError', 'build_importance', 'channel_spec', 'check_reachable', 'count_parameters',
-    'format_groups', 'full_channels', 'keep_best', 'mask_optimizer', 'model_tensors', 'rebuild', 'register_importance',
-    'slim', 'tensor_cuts', 'trace_groups', 'trace_layers'
+    'Budget', 'BudgetError', 'COSTS', 'ChannelGroup', 'ChannelMask', 'Cuts', 'IMPORTANCES', 'LayerShape',
+    'MagnitudeImportance', 'Member', 'NetworkCost', 'PruningSchedule', 'TaylorImportance', 'TraceError',
+    'build_importance', 'channel_spec', 'check_reachable', 'count_parameters', 'format_groups', 'full_channels',
+    'keep_best', 'mask_optimizer', 'model_tensors', 'rebuild', 'register_importance', 'slim', 'tensor_cuts',
+    'trace_groups', 'trace_layers',
 ]

@@ -2,8 +2,16 @@ import pytest
 import torch
 from torch import nn
 
-from mmadasap.pruning import COSTS, NetworkCost, count_parameters, full_channels, slim, tensor_cuts, trace_groups
-from mmadasap.pruning import trace_layers
+from mmadasap.pruning import (
+    COSTS,
+    NetworkCost,
+    count_parameters,
+    full_channels,
+    slim,
+    tensor_cuts,
+    trace_groups,
+    trace_layers,
+)
 from tests.toys import ResidualNet
 
 

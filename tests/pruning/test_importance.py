@@ -3,8 +3,15 @@ import torch
 from torch import nn
 
 from mmadasap.errors import UserError
-from mmadasap.pruning import (IMPORTANCES, MagnitudeImportance, TaylorImportance, build_importance, full_channels,
-                              register_importance, trace_groups)
+from mmadasap.pruning import (
+    IMPORTANCES,
+    MagnitudeImportance,
+    TaylorImportance,
+    build_importance,
+    full_channels,
+    register_importance,
+    trace_groups,
+)
 
 
 def traced(net, size=2):

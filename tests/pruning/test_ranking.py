@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mmadasap.errors import UserError
-from mmadasap.pruning import BudgetError, Budget, ChannelGroup, check_reachable, full_channels, keep_best
+from mmadasap.pruning import Budget, BudgetError, ChannelGroup, check_reachable, full_channels, keep_best
 
 
 def toy(protected=None):

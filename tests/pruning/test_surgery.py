@@ -5,8 +5,17 @@ import torch
 from torch import nn
 
 from mmadasap.errors import UserError
-from mmadasap.pruning import (ChannelMask, channel_spec, full_channels, mask_optimizer, model_tensors, rebuild, slim,
-                              tensor_cuts, trace_groups)
+from mmadasap.pruning import (
+    ChannelMask,
+    channel_spec,
+    full_channels,
+    mask_optimizer,
+    model_tensors,
+    rebuild,
+    slim,
+    tensor_cuts,
+    trace_groups,
+)
 from tests.toys import ResidualNet, randomize
 
 

@@ -2,8 +2,17 @@ import pytest
 import torch
 from torch import nn
 
-from mmadasap.sharpness import (AdaptiveRadius, NeuronLayer, Neurons, TensorBackup, UniformRadius, climb, global_norm,
-                                perturbation, scale_gradients)
+from mmadasap.sharpness import (
+    AdaptiveRadius,
+    NeuronLayer,
+    Neurons,
+    TensorBackup,
+    UniformRadius,
+    climb,
+    global_norm,
+    perturbation,
+    scale_gradients,
+)
 
 
 def toy():

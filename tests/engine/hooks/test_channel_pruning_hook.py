@@ -3,7 +3,7 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import EMAHook, Hook
 
-from mmadasap.engine import ChannelPruningHook, SharpnessPhaseHook
+from mmadasap.engine import ChannelPruningHook
 from mmadasap.errors import UserError
 from mmadasap.pruning import COSTS, trace_layers
 from tests.toys import make_runner, same, values
