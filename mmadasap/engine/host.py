@@ -22,6 +22,12 @@ def rewrap(runner) -> None:
         runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), runner.model.module)
 
 
+def forget_best(runner) -> None:
+    """Lets checkpoints from now on compete for the best anew: earlier scores are of another network."""
+    for key in [k for k in runner.message_hub.runtime_info if k.startswith('best_score')]:
+        runner.message_hub.pop_info(key)
+
+
 def raw_outputs(model: nn.Module, inputs: Tensor) -> Any:
     """Outputs of the network before any loss or decoding, as both mmdet and mmpretrain offer them."""
     return model(inputs, mode='tensor')

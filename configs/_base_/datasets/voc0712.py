@@ -31,6 +31,8 @@ train_dataloader = dict(
     batch_sampler=dict(type='AspectRatioBatchSampler', drop_last=True),
     dataset=dict(
         type='ConcatDataset',
+        # The two years differ in this key of their metainfo, and concatenation compares all others.
+        ignore_keys=['dataset_type'],
         datasets=[
             dict(
                 type='mmadasap.VOCDataset',

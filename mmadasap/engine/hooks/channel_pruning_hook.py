@@ -7,7 +7,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper
 
-from mmadasap.engine.host import bare_model, ema_models, raw_outputs, rewrap
+from mmadasap.engine.host import bare_model, ema_models, forget_best, raw_outputs, rewrap
 from mmadasap.engine.slim_config import slim_config, write_config
 from mmadasap.errors import UserError
 from mmadasap.pruning import (
@@ -204,6 +204,7 @@ class ChannelPruningHook(Hook):
         for copy in ema_models(runner):
             slim(copy, self._cuts)
         rewrap(runner)
+        forget_best(runner)
         touched = {name.rpartition('.')[0] for name in self._cuts} | set(self.channels or {})
         self.channels, self._kept = channel_spec(model, touched), None
         path = write_config(slim_config(runner.cfg, self.channels), osp.join(runner.work_dir, 'slim.py'))

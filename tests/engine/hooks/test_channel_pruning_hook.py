@@ -140,6 +140,13 @@ def test_checkpoints_after_surgery_carry_the_slim_config_in_both_places(tmp_path
     assert after['message_hub']['runtime_info']['cfg'] == after['meta']['cfg']
 
 
+def test_the_best_checkpoint_is_one_of_the_slim_network(tmp_path):
+    runner = make_runner(tmp_path, SGD, [pruning()], epochs=4)
+    runner.message_hub.update_info('best_score', 0.99)
+    runner.train()
+    assert 'best_score' not in runner.message_hub.runtime_info
+
+
 def test_nothing_is_left_of_masks_after_surgery(tmp_path):
     runner = make_runner(tmp_path, SGD, [pruning()], epochs=4)
     runner.train()

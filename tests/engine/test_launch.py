@@ -1,0 +1,104 @@
+import argparse
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmadasap.engine.launch import (
+    add_config_arguments,
+    adopt_slim_model,
+    check_load_from,
+    read_config,
+    run_tool,
+    set_amp,
+    set_auto_scale_lr,
+    set_resume,
+)
+from mmadasap.errors import UserError
+from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
+from tests.toys import make_runner
+
+
+def parse(*args):
+    parser = argparse.ArgumentParser()
+    add_config_arguments(parser)
+    return parser.parse_args(list(args))
+
+
+def test_overrides_and_work_directory(tmp_path):
+    path = tmp_path / 'some_config.py'
+    path.write_text('lr = 1\n')
+    cfg = read_config(parse(str(path), '--cfg-options', 'lr=2', '--local-rank', '0'))
+    assert cfg.lr == 2 and cfg.work_dir == 'work_dirs/some_config' and cfg.launcher == 'none'
+    assert read_config(parse(str(path), '--work-dir', 'x')).work_dir == 'x'
+
+
+def test_a_missing_config_is_named():
+    with pytest.raises(UserError, match="no config file 'nowhere.py'"):
+        read_config(parse('nowhere.py'))
+
+
+def test_amp_never_removes_our_wrapper():
+    cfg = Config(dict(optim_wrapper=dict(type='mmadasap.AdaSAPOptimWrapper')))
+    with pytest.raises(UserError, match='mmadasap.AdaSAPOptimWrapper'):
+        set_amp(cfg)
+    assert cfg.optim_wrapper.type == 'mmadasap.AdaSAPOptimWrapper'
+    plain = Config(dict(optim_wrapper=dict(optimizer=dict(type='SGD'))))
+    set_amp(plain)
+    assert plain.optim_wrapper.type == 'AmpOptimWrapper' and plain.optim_wrapper.loss_scale == 'dynamic'
+
+
+def test_auto_scale_lr():
+    cfg = Config(dict(auto_scale_lr=dict(enable=False, base_batch_size=16)))
+    set_auto_scale_lr(cfg)
+    assert cfg.auto_scale_lr.enable
+    with pytest.raises(UserError, match='base_batch_size'):
+        set_auto_scale_lr(Config())
+
+
+def test_resume():
+    cfg = Config(dict(load_from='a.pth', resume=False))
+    set_resume(cfg, None)
+    assert (cfg.load_from, cfg.resume) == ('a.pth', False)
+    set_resume(cfg, 'b.pth')
+    assert (cfg.load_from, cfg.resume) == ('b.pth', True)
+    set_resume(cfg, 'auto')
+    assert (cfg.load_from, cfg.resume) == (None, True)
+
+
+def test_a_missing_checkpoint_is_named():
+    with pytest.raises(UserError, match="no checkpoint 'a.pth'"):
+        check_load_from(Config(dict(load_from='a.pth')))
+    check_load_from(Config(dict(load_from='torchvision://resnet50')))
+    check_load_from(Config(dict(load_from=None)))
+
+
+def test_a_dense_config_adopts_a_slim_checkpoint(tmp_path):
+    runner = make_runner(tmp_path, SGD, [pruning()], epochs=4)
+    runner.train()
+    dense = Config(dict(model=dict(type='ToyClassifier')))
+    line = adopt_slim_model(dense, str(tmp_path / 'epoch_4.pth'))
+    assert 'holds a pruned network' in line and dense.model.type == 'mmadasap.SlimModel'
+    assert adopt_slim_model(dense, str(tmp_path / 'epoch_4.pth')) is None
+    before = Config(dict(model=dict(type='ToyClassifier')))
+    assert adopt_slim_model(before, str(tmp_path / 'epoch_1.pth')) is None and before.model.type == 'ToyClassifier'
+
+
+def test_a_tool_prints_one_sentence_and_exits_with_1(capsys):
+
+    def main():
+        raise UserError('No such thing; do that.')
+
+    with pytest.raises(SystemExit) as stop:
+        run_tool(main)
+    assert stop.value.code == 'Error: No such thing; do that.'
+
+
+def test_slim_config_builds_the_slim_model(tmp_path):
+    from mmadasap.registry import MODELS
+    runner = make_runner(tmp_path, SGD, [pruning()], epochs=4)
+    model = runner.train().eval()
+    again = MODELS.build(Config.fromfile(tmp_path / 'slim.py').model).eval()
+    again.load_state_dict(torch.load(tmp_path / 'epoch_4.pth', weights_only=False)['state_dict'])
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(model(x), again(x))
