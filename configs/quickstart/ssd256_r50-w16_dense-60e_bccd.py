@@ -9,7 +9,12 @@ metainfo = dict(classes=('RBC', 'WBC', 'Platelets'), palette=[(220, 20, 60), (10
 randomness = dict(seed=0)
 custom_hooks = [dict(type='mmadasap.ChannelsLastHook')]
 model = dict(bbox_head=dict(num_classes=3))
-train_dataloader = dict(dataset=dict(data_root=data_root, metainfo=metainfo))
+# Blood cells have no upright, and a microscope no zoom: all flips, no crops.
+train_pipeline = [
+    dict(type='RandomFlip', prob=[0.25] * 3, direction=['horizontal', 'vertical', 'diagonal'])
+    if step['type'] == 'RandomFlip' else step for step in _base_.train_pipeline
+]
+train_dataloader = dict(dataset=dict(data_root=data_root, metainfo=metainfo, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(data_root=data_root, metainfo=metainfo))
 test_dataloader = val_dataloader
 default_hooks = dict(checkpoint=dict(interval=10))

@@ -4,13 +4,14 @@ from .cost import COSTS, LayerShape, NetworkCost, count_parameters, trace_layers
 from .groups import ChannelGroup, Member, TraceError, format_groups, trace_groups
 from .importance import IMPORTANCES, MagnitudeImportance, TaylorImportance, build_importance, register_importance
 from .masks import ChannelMask, Cuts, full_channels, mask_optimizer, model_tensors, tensor_cuts
+from .pruner import ChannelPruner
 from .ranking import BudgetError, check_reachable, keep_best
 from .schedule import PruningSchedule
 from .surgery import channel_spec, rebuild, slim
 
 __all__ = [
-    'Budget', 'BudgetError', 'COSTS', 'ChannelGroup', 'ChannelMask', 'Cuts', 'IMPORTANCES', 'LayerShape',
-    'MagnitudeImportance', 'Member', 'NetworkCost', 'PruningSchedule', 'TaylorImportance', 'TraceError',
+    'Budget', 'BudgetError', 'COSTS', 'ChannelGroup', 'ChannelMask', 'ChannelPruner', 'Cuts', 'IMPORTANCES',
+    'LayerShape', 'MagnitudeImportance', 'Member', 'NetworkCost', 'PruningSchedule', 'TaylorImportance', 'TraceError',
     'build_importance', 'channel_spec', 'check_reachable', 'count_parameters', 'format_groups', 'full_channels',
     'keep_best', 'mask_optimizer', 'model_tensors', 'rebuild', 'register_importance', 'slim', 'tensor_cuts',
     'trace_groups', 'trace_layers',

@@ -26,3 +26,7 @@ class Budget:
         if not 0 < self.keep <= 1:
             raise UserError(f'budget: keep={self.keep} is the share of {self.cost} to keep and must be above 0 and '
                              'at most 1.')
+
+    def target(self, dense: float) -> float:
+        """Cost to reach, given the dense network's, in the same unit."""
+        return self.keep * dense

@@ -3,11 +3,8 @@ input_size = 256
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
-    # MinIoURandomCrop, SSD's own, takes fifty times as long on images with a dozen boxes.
-    dict(type='RandomCrop', crop_type='relative_range', crop_size=(0.6, 0.6)),
     dict(type='Resize', scale=(input_size, input_size), keep_ratio=False),
     dict(type='RandomFlip', prob=0.5),
-    # Last, because it costs the more the larger the image is.
     dict(
         type='PhotoMetricDistortion',
         brightness_delta=32,

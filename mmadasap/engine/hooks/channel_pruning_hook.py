@@ -11,25 +11,13 @@ from mmadasap.engine.host import bare_model, ema_models, forget_best, raw_output
 from mmadasap.engine.slim_config import slim_config, write_config
 from mmadasap.errors import UserError
 from mmadasap.pruning import (
-    COSTS,
     Budget,
-    ChannelMask,
-    NetworkCost,
+    ChannelPruner,
     PruningSchedule,
     build_importance,
     channel_spec,
-    check_reachable,
-    count_parameters,
     format_groups,
-    full_channels,
-    keep_best,
-    mask_optimizer,
-    model_tensors,
     rebuild,
-    slim,
-    tensor_cuts,
-    trace_groups,
-    trace_layers,
 )
 from mmadasap.registry import HOOKS
 
@@ -66,7 +54,7 @@ class ChannelPruningHook(Hook):
                  end: int,
                  interval: int,
                  by_epoch: bool = True,
-                 importance: dict = dict(type='MagnitudeImportance'),
+                 importance: dict = dict(type='MagnitudeImportance', normalize='mean'),
                  protect: Sequence[str] = ('backbone.conv1', )):
         self.input_size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
         self.budget = Budget(**budget)
@@ -78,8 +66,7 @@ class ChannelPruningHook(Hook):
         self.schedule: Optional[PruningSchedule] = None
         self.channels: Optional[dict] = None
         self._resumed: Optional[dict] = None
-        self._kept: Optional[dict] = None
-        self._cuts: dict = {}
+        self._pruner: Optional[ChannelPruner] = None
         self._handles: list = []
 
     def before_train(self, runner) -> None:
@@ -88,23 +75,21 @@ class ChannelPruningHook(Hook):
         if self.schedule.is_over(runner.iter):
             if self.channels is None:
                 raise UserError(f'Training resumes at iteration {runner.iter}, after the pruning phase '
-                                 f'(end={self.schedule.end}), from a checkpoint without a pruned network; resume from '
-                                 'a checkpoint of this run, or use load_from to start anew.')
+                                f'(end={self.schedule.end}), from a checkpoint without a pruned network; resume from '
+                                'a checkpoint of this run, or use load_from to start anew.')
             return
-        model = bare_model(runner.model)
-        self._trace(model)
-        runner.logger.info(f'Channel groups:\n{format_groups(self.groups)}')
-        check_reachable(self.groups, self.cost, self._target)
-        self._go_on_from(self._resumed or dict(kept=full_channels(self.groups), importance={}))
-        self._mask_all(runner)
-        self._handles = self._watch(runner, model)
+        self._pruner = self._make_pruner(bare_model(runner.model))
+        runner.logger.info(f'Channel groups:\n{format_groups(self._pruner.groups)}')
+        if self._resumed is not None:
+            self._pruner.load_state_dict(self._resumed)
+        self._handles = self._watch(runner)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Prunes where the schedule says so; at the end of the phase removes what is pruned."""
-        iteration = runner.iter + 1
-        if self._kept is None:
+        if self._pruner is None:
             return
-        budget = self.schedule.budget_at(iteration, self._dense, self._target)
+        iteration = runner.iter + 1
+        budget = self.schedule.budget_at(iteration, self._pruner.dense, self._pruner.target)
         if budget is not None:
             self._prune(runner, budget, self.schedule.step_at(iteration))
         if self.schedule.is_over(iteration):
@@ -112,8 +97,8 @@ class ChannelPruningHook(Hook):
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Adds the masks, or after surgery the widths and the slim config in both places readers look."""
-        checkpoint['channel_pruning'] = dict(
-            kept=self._kept, importance=self.importance.state_dict(), channels=self.channels)
+        masks = None if self._pruner is None else self._pruner.state_dict()
+        checkpoint['channel_pruning'] = dict(masks=masks, channels=self.channels)
         if self.channels is not None:
             text = slim_config(runner.cfg, self.channels).pretty_text
             checkpoint['meta']['cfg'] = text
@@ -131,8 +116,8 @@ class ChannelPruningHook(Hook):
             self.channels = state['channels']
             runner.logger.info(f'ChannelPruningHook: took over the widths of {len(self.channels)} modules from the '
                                'checkpoint.')
-        elif runner._resume:
-            self._resumed = state
+        if runner._resume:
+            self._resumed = state['masks']
 
     def _make_schedule(self, runner) -> PruningSchedule:
         begin, end, interval = self._phase
@@ -140,73 +125,46 @@ class ChannelPruningHook(Hook):
             return PruningSchedule.of_epochs(begin, end, interval, len(runner.train_dataloader), runner.max_epochs)
         return PruningSchedule.of_iterations(begin, end, interval, runner.max_iters)
 
-    def _trace(self, model) -> None:
+    def _make_pruner(self, model) -> ChannelPruner:
         tensor = next(model.parameters())
         example = torch.zeros(1, 3, *self.input_size, device=tensor.device, dtype=tensor.dtype)
-        self.groups = trace_groups(model, example, raw_outputs, self.protect)
-        layers = trace_layers(model, example, raw_outputs)
-        self.costs = {name: NetworkCost(layers, self.groups, cost) for name, cost in COSTS.items()}
-        self.costs['parameters'] = NetworkCost(
-            layers, self.groups, COSTS['parameters'], total=count_parameters(model))
-        self.cost = self.costs[self.budget.cost]
-        self._dense = self.cost(full_channels(self.groups))
-        self._target = self._dense * self.budget.keep
+        return ChannelPruner(model, example, raw_outputs, self.budget, self.importance, self.protect)
 
-    def _go_on_from(self, state: dict) -> None:
-        self._kept = {name: live.bool().cpu() for name, live in state['kept'].items()}
-        if state['importance']:
-            self.importance.load_state_dict(state['importance'])
-
-    def _watch(self, runner, model) -> list:
+    def _watch(self, runner) -> list:
         """Reads gradients just before each optimizer step, where they are final, and masks just after it."""
         optimizer = runner.optim_wrapper.optimizer
         fused = any(group.get('fused') for group in optimizer.param_groups)
         if fused and isinstance(runner.optim_wrapper, AmpOptimWrapper):
             raise UserError('ChannelPruningHook cannot read unscaled gradients with a fused optimizer under mixed '
-                             'precision; set fused=False in optim_wrapper.optimizer.')
+                            'precision; set fused=False in optim_wrapper.optimizer.')
 
         def observe(*_):
             if runner.iter >= self.schedule.begin:
-                self.importance.observe(model, self.groups)
+                self._pruner.observe()
 
-        return [
-            optimizer.register_step_pre_hook(observe),
-            optimizer.register_step_post_hook(lambda *_: self._mask.apply())
-        ]
+        def mask(*_):
+            self._pruner.mask()
+
+        return [optimizer.register_step_pre_hook(observe), optimizer.register_step_post_hook(mask)]
 
     def _prune(self, runner, budget: float, step: int) -> None:
-        model = bare_model(runner.model)
-        scores = self.importance.scores(model, self.groups, self._kept)
-        self._kept = keep_best(self.groups, scores, self._kept, self.cost, budget)
-        self._mask_all(runner)
-        runner.logger.info(f'Pruning step {step}/{self.schedule.steps}: {self.budget.cost} {self.cost(self._kept):.5g} '
-                           f'of {self._dense:.5g} (budget {budget:.5g}); {self._summary()}')
-
-    def _summary(self) -> str:
-        whole = full_channels(self.groups)
-        return ', '.join(f'{name} {cost(self._kept) / cost(whole):.1%}' for name, cost in self.costs.items())
-
-    def _mask_all(self, runner) -> None:
-        """Masks the model, the optimizer's state and averaged copies, and keeps the model's mask for later steps."""
-        model = bare_model(runner.model)
-        self._cuts = tensor_cuts(model, self.groups, self._kept)
-        self._mask = ChannelMask(model_tensors(model), self._cuts)
-        for mask in (self._mask, *(ChannelMask(model_tensors(m), self._cuts) for m in ema_models(runner))):
-            mask.apply()
-        mask_optimizer(runner.optim_wrapper.optimizer, dict(model.named_parameters()), self._cuts)
+        pruner = self._pruner
+        pruner.prune(budget)
+        pruner.mask()
+        pruner.mask_state(runner.optim_wrapper.optimizer, ema_models(runner))
+        runner.logger.info(
+            f'Pruning step {step}/{self.schedule.steps}: {self.budget.cost} {pruner.cost(pruner.kept):.5g} of '
+            f'{pruner.dense:.5g} (budget {budget:.5g}); {pruner.summary()}')
 
     def _make_slim(self, runner) -> None:
         for handle in self._handles:
             handle.remove()
-        model = bare_model(runner.model)
-        summary = self._summary()
-        slim(model, self._cuts, runner.optim_wrapper.optimizer)
-        for copy in ema_models(runner):
-            slim(copy, self._cuts)
+        pruner, self._pruner = self._pruner, None
+        touched = pruner.remove(runner.optim_wrapper.optimizer, ema_models(runner))
         rewrap(runner)
         forget_best(runner)
-        touched = {name.rpartition('.')[0] for name in self._cuts} | set(self.channels or {})
-        self.channels, self._kept = channel_spec(model, touched), None
+        self.channels = channel_spec(pruner.model, touched | set(self.channels or {}))
         path = write_config(slim_config(runner.cfg, self.channels), osp.join(runner.work_dir, 'slim.py'))
         widths = '\n'.join(f'  {name}: {widths}' for name, widths in self.channels.items())
-        runner.logger.info(f'Pruning is over; kept {summary}. New widths:\n{widths}\nThe slim config is {path}.')
+        runner.logger.info(f'Pruning is over; kept {pruner.summary()}. New widths:\n{widths}\n'
+                           f'The slim config is {path}.')

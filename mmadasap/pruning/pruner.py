@@ -1,0 +1,94 @@
+"""Everything a pruning run knows of its model: which channels live, what that costs, and how to take the rest out."""
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .budget import Budget
+from .cost import COSTS, NetworkCost, count_parameters, trace_layers
+from .groups import trace_groups
+from .importance import Importance
+from .masks import ChannelMask, full_channels, mask_optimizer, model_tensors, tensor_cuts
+from .ranking import check_reachable, keep_best
+from .surgery import slim
+
+
+class ChannelPruner:
+    """Prunes the channels of one model step by step: masked at first, removed in the end.
+
+    Args:
+        model: The model; traced in eval mode and left as it is.
+        example: Input, shape (N, C, H, W).
+        forward: Runs the model on ``example`` and returns its raw outputs.
+        budget: What the pruned network may cost.
+        importance: Criterion that ranks channels.
+        protect: Modules whose output channels are all kept.
+
+    Raises:
+        TraceError: The model cannot be traced.
+        BudgetError: The budget is below the cost of the least allowed network.
+    """
+
+    def __init__(self, model: nn.Module, example: Tensor, forward: Callable[[nn.Module, Tensor], Any], budget: Budget,
+                 importance: Importance, protect: Sequence[str]):
+        self.model, self.importance = model, importance
+        self.groups = trace_groups(model, example, forward, protect)
+        self.kept = full_channels(self.groups)
+        layers, totals = trace_layers(model, example, forward), dict(parameters=count_parameters(model))
+        self.costs = {name: NetworkCost(layers, self.groups, cost, totals.get(name)) for name, cost in COSTS.items()}
+        self.cost = self.costs[budget.cost]
+        self.dense = self.cost(self.kept)
+        self.target = budget.target(self.dense)
+        check_reachable(self.groups, self.cost, self.target)
+        self._spread()
+
+    def observe(self) -> None:
+        """Shows the criterion the gradients of the coming step."""
+        self.importance.observe(self.model, self.groups)
+
+    def prune(self, budget: float) -> None:
+        """Chooses which channels to keep within ``budget`` (in the unit of the budget's cost)."""
+        scores = self.importance.scores(self.model, self.groups, self.kept)
+        self.kept = keep_best(self.groups, scores, self.kept, self.cost, budget)
+        self._spread()
+
+    def mask(self) -> None:
+        """Zeroes pruned channels in the model."""
+        self._mask.apply()
+
+    def mask_state(self, optimizer: torch.optim.Optimizer, copies: Iterable[nn.Module]) -> None:
+        """Zeroes pruned channels in the optimizer's state and in averaged copies of the model."""
+        mask_optimizer(optimizer, dict(self.model.named_parameters()), self._cuts)
+        for copy in copies:
+            ChannelMask(model_tensors(copy), self._cuts).apply()
+
+    def remove(self, optimizer: torch.optim.Optimizer, copies: Iterable[nn.Module]) -> set[str]:
+        """Takes pruned channels out of the model, the optimizer's state and averaged copies.
+
+        Returns:
+            Names of the modules that became smaller.
+        """
+        slim(self.model, self._cuts, optimizer)
+        for copy in copies:
+            slim(copy, self._cuts)
+        return {name.rpartition('.')[0] for name in self._cuts}
+
+    def summary(self) -> str:
+        """Share of every cost that is kept, for people."""
+        whole = full_channels(self.groups)
+        return ', '.join(f'{name} {cost(self.kept) / cost(whole):.1%}' for name, cost in self.costs.items())
+
+    def state_dict(self) -> dict:
+        """Live channels and what the criterion has seen, as plain tensors and numbers."""
+        return dict(kept=self.kept, importance=self.importance.state_dict())
+
+    def load_state_dict(self, state: dict) -> None:
+        """Goes on from :meth:`state_dict`."""
+        self.kept = {name: live.bool().cpu() for name, live in state['kept'].items()}
+        self.importance.load_state_dict(state['importance'])
+        self._spread()
+
+    def _spread(self) -> None:
+        self._cuts = tensor_cuts(self.model, self.groups, self.kept)
+        self._mask = ChannelMask(model_tensors(self.model), self._cuts)
