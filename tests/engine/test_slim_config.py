@@ -1,0 +1,49 @@
+from mmengine.config import Config
+
+from mmadasap.engine.slim_config import checkpoint_channels, slim_config, write_config
+
+CHANNELS = {'backbone.conv1': dict(in_channels=3, out_channels=8, groups=1)}
+
+
+def dense():
+    return Config(
+        dict(
+            model=dict(type='SingleStageDetector', backbone=dict(type='ResNet', depth=50)),
+            optim_wrapper=dict(type='mmadasap.AdaSAPOptimWrapper', radius=dict(type='AdaptiveRadius')),
+            custom_hooks=[
+                dict(type='EMAHook'),
+                dict(type='mmadasap.ChannelPruningHook'),
+                dict(type='mmadasap.SharpnessPhaseHook', radius=dict(type='UniformRadius', rho=0.05))
+            ],
+            custom_imports=dict(imports=['mine'], allow_failed_imports=True)))
+
+
+def test_three_keys_of_the_model_change_and_the_pruning_is_over():
+    cfg = dense()
+    slim = slim_config(cfg, CHANNELS)
+    assert slim.model == dict(
+        type='mmadasap.SlimModel', detector='SingleStageDetector', channels=CHANNELS,
+        backbone=dict(type='ResNet', depth=50))
+    assert slim.custom_hooks == [dict(type='EMAHook')]
+    assert slim.optim_wrapper.radius == dict(type='UniformRadius', rho=0.05)
+    assert slim.custom_imports == dict(imports=['mine', 'mmadasap'], allow_failed_imports=True)
+    assert cfg.model.type == 'SingleStageDetector' and len(cfg.custom_hooks) == 3
+
+
+def test_slimming_a_slim_config_keeps_its_detector():
+    again = slim_config(slim_config(dense(), CHANNELS), {})
+    assert again.model.detector == 'SingleStageDetector' and again.model.channels == {}
+
+
+def test_it_survives_a_file_and_serves_as_a_base(tmp_path):
+    slim = slim_config(dense(), CHANNELS)
+    path = write_config(slim, str(tmp_path / 'slim.py'))
+    (tmp_path / 'child.py').write_text("_base_ = './slim.py'\nmodel = dict(backbone=dict(depth=101))\n")
+    child = Config.fromfile(tmp_path / 'child.py')
+    assert Config.fromfile(path).model == slim.model
+    assert child.model.channels == CHANNELS and child.model.backbone.depth == 101
+
+
+def test_channels_of_checkpoints():
+    assert checkpoint_channels({}) is None and checkpoint_channels(dict(channel_pruning=dict(channels=None))) is None
+    assert checkpoint_channels(dict(channel_pruning=dict(channels=CHANNELS))) == CHANNELS

@@ -1,0 +1,60 @@
+import pytest
+import torch
+
+from mmadasap.pruning import Budget, BudgetError, ChannelPruner, MagnitudeImportance, TaylorImportance
+from tests.toys import ResidualNet, randomize, same, values
+
+
+def make(keep=0.5, cost='macs', importance=None, model=None):
+    model = model or randomize(ResidualNet())
+    example = torch.zeros(1, 3, 8, 8)
+    return ChannelPruner(model, example, lambda m, x: m(x), Budget(cost, keep), importance or MagnitudeImportance(), ())
+
+
+@pytest.mark.parametrize('cost', ['macs', 'parameters', 'channels'])
+def test_pruning_meets_the_budget_and_masks_hold(cost):
+    pruner = make(cost=cost)
+    assert pruner.target == pytest.approx(0.5 * pruner.dense)
+    pruner.prune(pruner.target)
+    assert pruner.cost(pruner.kept) <= pruner.target
+    pruner.mask()
+    dead = ~pruner.kept[next(g.name for g in pruner.groups if g.width == 6)]
+    assert dead.any() and not pruner.model.conv1.weight[dead].any() and not pruner.model.conv2.weight[:, dead].any()
+    assert pruner.model.conv1.weight[~dead].any()
+
+
+def test_removing_leaves_what_was_kept():
+    pruner = make()
+    pruner.prune(pruner.target)
+    expected = int(pruner.kept[next(g.name for g in pruner.groups if g.width == 6)].sum())
+    optimizer = torch.optim.SGD(pruner.model.parameters(), lr=0.1)
+    copy = ResidualNet()
+    touched = pruner.remove(optimizer, [copy])
+    assert pruner.model.conv1.out_channels == copy.conv1.out_channels == expected
+    assert {'conv1', 'norm1', 'conv2'} <= touched
+
+
+def test_it_goes_on_from_its_state():
+    runs = []
+    for restore in (False, True):
+        pruner = make(importance=TaylorImportance())
+        pruner.model(torch.ones(2, 3, 8, 8)).sum().backward()
+        pruner.observe()
+        pruner.prune(0.8 * pruner.dense)
+        pruner.observe()
+        if restore:
+            state = pruner.state_dict()
+            gradients = [p.grad for p in pruner.model.parameters()]
+            pruner = make(importance=TaylorImportance(), model=pruner.model)
+            for p, g in zip(pruner.model.parameters(), gradients):
+                p.grad = g
+            pruner.load_state_dict(state)
+        pruner.prune(pruner.target)
+        pruner.mask()
+        runs.append(values(pruner.model))
+    assert same(*runs)
+
+
+def test_an_impossible_budget_is_refused_at_once():
+    with pytest.raises(BudgetError, match='cannot be met'):
+        make(keep=0.01)

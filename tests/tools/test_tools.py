@@ -1,0 +1,94 @@
+"""The tools as a user calls them, on a few drawn images."""
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmadasap.datasets.shapes import write_shapes
+
+ROOT = Path(__file__).parents[2]
+DENSE = str(ROOT / 'configs/quickstart/ssd256_r50-w16_dense_shapes.py')
+ADASAP = str(ROOT / 'configs/quickstart/ssd256_r50-w16_adasap-p-macs50_shapes.py')
+
+
+def tool(name, *args, cwd, check=True):
+    found = subprocess.run([sys.executable, str(ROOT / 'tools' / name), *map(str, args)], cwd=cwd, text=True,
+                           capture_output=True, env=os.environ | dict(CI='true'))
+    assert not check or found.returncode == 0, found.stderr[-3000:]
+    return found
+
+
+def small(data):
+    return ['--cfg-options', 'train_cfg.max_epochs=3', 'train_cfg.val_interval=3', 'param_scheduler=None',
+            *[f'{split}_dataloader.{key}={value}' for split in ('train', 'val', 'test')
+              for key, value in (('dataset.data_root', data), ('batch_size', 4), ('num_workers', 0),
+                                 ('persistent_workers', False))]]
+
+
+PHASE = ['custom_hooks.1.begin=1', 'custom_hooks.1.end=2', 'custom_hooks.1.interval=1', 'load_from=None']
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    root = tmp_path_factory.mktemp('tools')
+    write_shapes(str(root / 'data'), train=8, test=3)
+    out = tool('train.py', ADASAP, '--work-dir', root / 'slim', *small(root / 'data'), *PHASE, cwd=root)
+    return root, out
+
+
+@pytest.mark.slow
+def test_train_writes_checkpoints_and_the_slim_config(trained):
+    root, _ = trained
+    assert (root / 'slim/epoch_3.pth').exists() and (root / 'slim/slim.py').exists()
+
+
+@pytest.mark.slow
+def test_resume_goes_on_after_surgery(trained):
+    root, _ = trained
+    options = [o.replace('max_epochs=3', 'max_epochs=4') for o in small(root / 'data')]
+    tool('train.py', ADASAP, '--work-dir', root / 'slim', '--resume', *options, *PHASE, cwd=root)
+    assert (root / 'slim/epoch_4.pth').exists()
+
+
+@pytest.mark.slow
+def test_a_dense_config_and_the_slim_config_test_a_slim_checkpoint_alike(trained):
+    root, _ = trained
+    found = []
+    for config in (DENSE, root / 'slim/slim.py'):
+        out = tool('test.py', config, root / 'slim/epoch_3.pth', '--work-dir', root / 'test', '--out',
+                   root / 'found.pkl', '--show-dir', 'painted', *small(root / 'data'), cwd=root)
+        found.append(next(line for line in out.stdout.splitlines() if line.startswith('| mAP')))
+        assert ('holds a pruned network' in out.stdout) == (config == DENSE)
+    assert found[0] == found[1]
+    assert (root / 'found.pkl').exists() and list((root / 'test').rglob('painted/**/*.jpg'))
+
+
+@pytest.mark.slow
+def test_robustness_writes_its_grid(trained):
+    root, _ = trained
+    config = root / 'shapes.py'
+    config.write_text(f"_base_ = '{root}/slim/slim.py'\n")
+    out = tool('test_robustness.py', config, root / 'slim/epoch_3.pth', '--corruptions', 'fog', 'contrast',
+               '--severities', 1, 3, '--out', root / 'r.json', cwd=root)
+    grid = next(iter(json.loads((root / 'r.json').read_text())['models'].values()))
+    assert set(grid['corrupted']) == {'fog', 'contrast'} and set(grid['corrupted']['fog']) == {'1', '3'}
+    assert 'R_C' in out.stdout
+
+
+@pytest.mark.parametrize('name, args, message', [
+    ('train.py', ['nowhere.py'], "Error: There is no config file 'nowhere.py'"),
+    ('train.py', [ADASAP], "Error: There is no checkpoint 'work_dirs/quickstart/dense/epoch_24.pth'"),
+    ('train.py', [DENSE], 'Error: .*There is no list of images at'),
+    ('test_robustness.py', [DENSE], 'Error: 1 paths are no pairs'),
+    ('quickstart.py', ['--data', 'nowhere'], "Error: There is no data folder 'nowhere'"),
+])
+def test_errors_are_one_line_and_exit_code_1(name, args, message, tmp_path):
+    found = tool(name, *args, cwd=tmp_path, check=False)
+    assert found.returncode == 1
+    last = found.stderr.strip().splitlines()[-1]
+    assert re.match(message, last), found.stderr[-2000:]
+    assert 'Traceback' not in found.stderr
