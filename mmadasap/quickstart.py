@@ -1,4 +1,5 @@
 """The whole story in minutes: data, dense training, AdaSAP, evaluation on clean and corrupted images, pictures."""
+import json
 import os
 import os.path as osp
 import time
@@ -62,6 +63,23 @@ def find_data(folder: Optional[str], work_dir: str) -> Data:
                         'ImageSets/Main, JPEGImages).')
     train, test = _first_list(folder, 'trainval', 'train'), _first_list(folder, 'test', 'val')
     return Data(folder, classes_in(folder), train, test)
+
+
+def claim_folder(work_dir: str, data: Data) -> None:
+    """Ties a work directory to its data, so that stages of another data set are never taken for this one's.
+
+    Raises:
+        UserError: The directory holds the results of other data.
+    """
+    path, mine = osp.join(work_dir, 'data.json'), dict(folder=osp.abspath(data.folder), classes=list(data.classes))
+    if not osp.exists(path):
+        write_json(path, mine)
+        return
+    with open(path) as file:
+        theirs = json.load(file)
+    if theirs != mine:
+        raise UserError(f'{work_dir} holds results on {theirs["folder"]} with classes {theirs["classes"]}; move it '
+                        'away or give another --work-dir.')
 
 
 def _first_list(folder: str, *names: str) -> str:
@@ -160,6 +178,7 @@ def run_quickstart(data_folder: Optional[str], work_dir: str, configs: str) -> N
     start = time.time()
     os.makedirs(work_dir, exist_ok=True)
     data = find_data(data_folder, work_dir)
+    claim_folder(work_dir, data)
     cfgs, checkpoints = {}, {}
     for stage in STAGES:
         print(f'[quickstart] {stage}: {(time.time() - start) / 60:.1f} min so far', flush=True)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Creates .venv and installs the pinned stack into it; a second call with nothing changed does nothing.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+script=$(realpath "$0")
+cd "$(dirname "$script")/.."
 MMCV=2.3.6
 PYTHON=${PYTHON:-python3}
 wheel_root=${MMADASAP_WHEELS:-${XDG_CACHE_HOME:-$HOME/.cache}/mmadasap/wheels}
@@ -12,7 +13,7 @@ say() { printf '[set-up] %s\n' "$*"; }
     say "Python 3.10 to 3.13 is needed, $("$PYTHON" --version) was found; set PYTHON=/path/to/python3.11."
     exit 1
 }
-stamp=.venv/.installed-$(cat setup.py requirements/*.txt "$0" | sha256sum | cut -c1-16)
+stamp=.venv/.installed-$(cat setup.py requirements/*.txt "$script" | sha256sum | cut -c1-16)
 [ -e "$stamp" ] && exit 0
 
 [ -x .venv/bin/python ] || "$PYTHON" -m venv .venv
@@ -22,24 +23,26 @@ say 'installing build tools and torch (a few minutes, some GB) ...'
 pip install -qq pip==25.3 'setuptools==80.9.0' wheel==0.45.1 ninja==1.13.0
 pip install -qq -r requirements/torch.txt
 
-# A wheel of mmcv fits one build of torch, one Python and one platform, and its file name tells only the last two.
+# A wheel of mmcv fits one build of torch, one Python and one platform, and has device code only if built with a device;
+# its file name tells Python and platform alone.
 key=$(.venv/bin/python -c 'import platform, sys, torch
-print(f"torch{torch.__version__}-cp{sys.version_info[0]}{sys.version_info[1]}-{platform.machine()}")')
+device = "cuda" if torch.cuda.is_available() else "cpu"
+print(f"torch{torch.__version__}-{device}-cp{sys.version_info[0]}{sys.version_info[1]}-{platform.machine()}")')
 wheels=$wheel_root/$key
 if ! compgen -G "$wheels/onedl_mmcv-$MMCV-*.whl" >/dev/null; then
-    say "compiling mmcv $MMCV for $key: about 14 minutes on 2 cores, once; the wheel is kept in $wheels"
+    say "compiling mmcv $MMCV for $key: 14 to 30 minutes on 2 cores, once; the wheel is kept in $wheels"
     build=$(mktemp -d)
-    trap 'rm -rf "$build"' EXIT
     SECONDS=0
     pip wheel -v --no-deps --no-build-isolation --no-cache-dir -w "$build" "onedl-mmcv==$MMCV" >"$build/log" 2>&1 &
     pid=$!
+    trap 'kill $pid 2>/dev/null; rm -rf "$build"' EXIT
     while kill -0 $pid 2>/dev/null; do
         sleep 5
         if [ $((SECONDS / 5 % 6)) -eq 0 ]; then
             say "  $((SECONDS / 60)) min $((SECONDS % 60)) s, object files $(grep -oE '\[[0-9]+/[0-9]+\]' "$build/log" | tail -n 1 || true)"
         fi
     done
-    wait $pid || { tail -n 30 "$build/log"; say 'compiling mmcv failed; the end of its log stands above. Is a C++ compiler (g++) installed?'; exit 1; }
+    wait $pid || { tail -n 30 "$build/log"; say 'compiling mmcv failed; the end of its log stands above. Is a C++ compiler (g++) installed, and nvcc where there is a CUDA device?'; exit 1; }
     mkdir -p "$wheels"
     # Renamed within the folder, so that a killed copy is never taken for a wheel.
     built=$(basename "$build"/onedl_mmcv-*.whl)

@@ -82,3 +82,11 @@ def test_what_is_missing_is_named(tmp_path, make, message):
     make(tmp_path / 'mine')
     with pytest.raises(UserError, match=message):
         quickstart.find_data(str(tmp_path / 'mine'), str(tmp_path))
+
+
+def test_results_of_other_data_are_never_taken_for_these(tmp_path):
+    mine, other = (quickstart.Data(str(tmp_path / n), ('a', ), 'x', 'y') for n in ('mine', 'other'))
+    for _ in range(2):
+        quickstart.claim_folder(str(tmp_path / 'work'), mine)
+    with pytest.raises(UserError, match='holds results on .*mine'):
+        quickstart.claim_folder(str(tmp_path / 'work'), other)

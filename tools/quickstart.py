@@ -12,9 +12,10 @@ def main() -> None:
     parser.add_argument('--data', help='your data in Pascal VOC layout (default: draw a data set)')
     parser.add_argument('--work-dir', help='results (default: work_dirs/quickstart, or -<folder name> for --data)')
     args = parser.parse_args()
-    name = f'-{osp.basename(osp.abspath(args.data))}' if args.data else ''
+    data = args.data and osp.expanduser(args.data)
+    name = f'-{osp.basename(osp.abspath(data))}' if data else ''
     configs = osp.join(osp.dirname(osp.dirname(osp.abspath(__file__))), 'configs')
-    run_quickstart(args.data, args.work_dir or f'work_dirs/quickstart{name}', configs)
+    run_quickstart(data, args.work_dir or f'work_dirs/quickstart{name}', configs)
 
 
 if __name__ == '__main__':

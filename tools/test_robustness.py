@@ -4,7 +4,7 @@ import os.path as osp
 
 from mmengine.config import Config
 
-from mmadasap.corruption import resolve_corruptions
+from mmadasap.corruption import check_corruption, resolve_corruptions
 from mmadasap.engine.launch import adopt_slim_model, check_load_from, run_tool
 from mmadasap.errors import UserError
 from mmadasap.evaluation import evaluate_robustness, format_results
@@ -22,6 +22,8 @@ def main() -> None:
     if len(args.pairs) % 2:
         raise UserError(f'{len(args.pairs)} paths are no pairs; give CONFIG CHECKPOINT for every model.')
     corruptions = resolve_corruptions(args.corruptions)
+    for severity in args.severities:
+        check_corruption(corruptions[0], severity)
     results = {}
     for config, checkpoint in zip(args.pairs[::2], args.pairs[1::2]):
         cfg = Config.fromfile(config)
@@ -29,8 +31,7 @@ def main() -> None:
         cfg.work_dir = osp.dirname(osp.abspath(args.out))
         check_load_from(cfg)
         adopt_slim_model(cfg, checkpoint)
-        name = f'{osp.splitext(osp.basename(config))[0]} ({osp.basename(checkpoint)})'
-        results[name] = evaluate_robustness(cfg, checkpoint, corruptions, args.severities)
+        results[checkpoint] = evaluate_robustness(cfg, checkpoint, corruptions, args.severities)
     write_json(args.out, dict(
         corruptions=corruptions, severities=args.severities, models={n: r.to_dict() for n, r in results.items()}))
     letters = {chr(ord('A') + i): r for i, r in enumerate(results.values())}

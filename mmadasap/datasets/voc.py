@@ -47,6 +47,9 @@ class VOCDataset(_VOCDataset):
         if complaint is not None:
             raise complaint
         info = super().parse_data_info(img_info)
+        if not osp.isfile(info['img_path']):
+            raise UserError(f"The image {info['img_path']!r} is listed but missing; complete the data set or take it "
+                            'from the list of images.')
         boxes = info['instances']
         info['instances'] = [b for b in boxes if b['bbox'][0] < b['bbox'][2] and b['bbox'][1] < b['bbox'][3]]
         if len(info['instances']) < len(boxes):
@@ -61,18 +64,20 @@ def _complaint(path: str, classes: tuple[str, ...]) -> Optional[Exception]:
                                  'from the list of images.')
     try:
         root = ET.parse(path).getroot()
+        for side in ('width', 'height') if root.find('size') is not None else ():
+            int(root.find('size').find(side).text)
         for obj in root.findall('object'):
             name = obj.find('name').text
             for corner in ('xmin', 'ymin', 'xmax', 'ymax'):
-                float(obj.find('bndbox').find(corner).text)
+                int(float(obj.find('bndbox').find(corner).text))
             if name not in classes:
                 return UserError(f'{path!r} holds an object of class {name!r}, which is not among the classes of the '
                                   f'config {tuple(classes)}; add it to metainfo.classes or correct the file.')
     except ET.ParseError as error:
         return UserError(f'{path!r} is no readable XML ({error}); repair it or take it from the list of images.')
-    except (AttributeError, TypeError, ValueError):
-        return UserError(f'{path!r} holds an object without a name or with an incomplete bndbox (xmin, ymin, xmax, '
-                          'ymax); repair it or take it from the list of images.')
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        return UserError(f'{path!r} holds a size without whole width and height, or an object without a name or with '
+                         'an incomplete bndbox (xmin, ymin, xmax, ymax); repair it or take it from the list of images.')
     return None
 
 

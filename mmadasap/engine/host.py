@@ -2,7 +2,7 @@
 from typing import Any
 
 from mmengine.hooks import EMAHook
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseAveragedModel, is_model_wrapper
 from torch import Tensor, nn
 
 
@@ -11,9 +11,15 @@ def bare_model(model: nn.Module) -> nn.Module:
     return model.module if is_model_wrapper(model) else model
 
 
-def ema_models(runner) -> list[nn.Module]:
+def averaged_models(runner) -> list[BaseAveragedModel]:
     """The averaged copies that the run's EMA hooks hold."""
-    return [h.ema_model.module for h in runner.hooks if isinstance(h, EMAHook) and hasattr(h, 'ema_model')]
+    return [h.ema_model for h in runner.hooks if isinstance(h, EMAHook) and hasattr(h, 'ema_model')]
+
+
+def refresh(averaged: BaseAveragedModel) -> None:
+    """Lets an averaged model see its tensors anew after their shapes changed; it keeps a list of them."""
+    if averaged.update_buffers and hasattr(averaged, 'avg_parameters'):
+        averaged.avg_parameters = averaged.module.state_dict()
 
 
 def rewrap(runner) -> None:

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable
 from typing import Optional
 
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, DictAction
+from mmengine.runner import find_latest_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from mmadasap.engine.slim_config import SLIM_TYPE, checkpoint_channels
+from mmadasap.engine.slim_config import checkpoint_channels, make_slim
 from mmadasap.errors import UserError
 
 # A wrapper and its mixed-precision sibling.
@@ -79,11 +80,11 @@ def set_auto_scale_lr(cfg: Config) -> None:
 
 
 def set_resume(cfg: Config, resume: Optional[str]) -> None:
-    """Resumes from a checkpoint, or from the latest in the work directory for 'auto'; None does nothing."""
-    if resume is None:
-        return
-    cfg.resume = True
-    cfg.load_from = None if resume == 'auto' else resume
+    """Resumes from a checkpoint, or for 'auto' from the latest in the work directory, if there is one."""
+    if resume == 'auto':
+        resume = find_latest_checkpoint(cfg.work_dir) if osp.isdir(cfg.work_dir) else None
+    if resume is not None:
+        cfg.resume, cfg.load_from = True, resume
 
 
 def check_load_from(cfg: Config) -> None:
@@ -104,9 +105,8 @@ def adopt_slim_model(cfg: Config, checkpoint: str) -> Optional[str]:
     Returns:
         One line saying so, or None where ``cfg`` fits as it is.
     """
-    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
-    channels = checkpoint_channels(loaded)
-    if channels is None or (cfg.model.type == SLIM_TYPE and cfg.model.channels == channels):
+    channels = checkpoint_channels(CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu'))
+    if channels is None or cfg.model.get('channels') == channels:
         return None
-    cfg.model = ConfigDict(Config.fromstring(loaded['meta']['cfg'], '.py').model)
-    return f'{checkpoint} holds a pruned network: its own model config is used instead of the given one.'
+    make_slim(cfg.model, channels)
+    return f'{checkpoint} holds a pruned network: its widths are used instead of those of the config.'

@@ -72,6 +72,7 @@ class AdaSAPOptimWrapper(OptimWrapper):
         self.norm_scope = norm_scope
         self.skipped_steps = 0
         self._active_radius = None
+        self._cycle_open = False
         self._neurons = None
         self._micro_batches: list[MicroBatch] = []
         self._pending: Optional[NotedForward] = None
@@ -83,7 +84,7 @@ class AdaSAPOptimWrapper(OptimWrapper):
     def optim_context(self, model: nn.Module):
         """Notes the forward call made inside, and in the first one which norms follow which layers."""
         with super().optim_context(model):
-            if not self._micro_batches:
+            if not self._cycle_open:
                 self._active_radius = self.radius
             if self._active_radius is None:
                 yield
@@ -107,6 +108,7 @@ class AdaSAPOptimWrapper(OptimWrapper):
         """
         if self._active_radius is None:
             super().update_params(loss, step_kwargs, zero_kwargs)
+            self._cycle_open = not self.should_update()
             return
         if self._pending is None:
             raise RuntimeError('AdaSAPOptimWrapper saw no forward call to replay; run the model as '
@@ -115,7 +117,8 @@ class AdaSAPOptimWrapper(OptimWrapper):
         self._micro_batches.append(MicroBatch(self._pending, self._inner_count))
         self._pending = None
         self.backward(self.scale_loss(loss))
-        if self.should_update():
+        self._cycle_open = not self.should_update()
+        if not self._cycle_open:
             self._sharpness_aware_step(step_kwargs or {}, zero_kwargs or {})
 
     def _note(self, forward: NotedForward) -> None:

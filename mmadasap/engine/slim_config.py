@@ -1,7 +1,7 @@
 """The config of a slim network: the dense config with three keys of its model changed."""
 from typing import Optional
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from mmadasap.fileio import replacing
 
@@ -16,10 +16,9 @@ def slim_config(cfg: Config, channels: dict) -> Config:
     that would prune again are left out, and the radius is the one the pruning run ended with.
     """
     cfg = Config(cfg._cfg_dict.to_dict())
-    model = cfg.model
-    if model.type != SLIM_TYPE:
-        model.detector, model.type = model.type, SLIM_TYPE
-    model.channels = channels
+    make_slim(cfg.model, channels)
+    # The checkpoint this run started from has the dense widths.
+    cfg.load_from, cfg.resume = None, False
     hooks = cfg.get('custom_hooks') or []
     final = [h for h in hooks if _name(h) == 'SharpnessPhaseHook']
     if final and cfg.get('optim_wrapper'):
@@ -28,6 +27,13 @@ def slim_config(cfg: Config, channels: dict) -> Config:
     imports = cfg.get('custom_imports') or dict(imports=[], allow_failed_imports=False)
     cfg.custom_imports = dict(imports, imports=sorted({*imports['imports'], 'mmadasap'}))
     return cfg
+
+
+def make_slim(model: ConfigDict, channels: dict) -> None:
+    """Makes a model's config, dense or slim, build the network of these widths."""
+    if model.type != SLIM_TYPE:
+        model.detector, model.type = model.type, SLIM_TYPE
+    model.channels = channels
 
 
 def _name(hook: dict) -> str:
@@ -42,5 +48,9 @@ def write_config(cfg: Config, path: str) -> str:
 
 
 def checkpoint_channels(checkpoint: dict) -> Optional[dict]:
-    """Widths of the slim network a loaded checkpoint holds; None for a dense one."""
-    return (checkpoint.get('channel_pruning') or {}).get('channels')
+    """Widths of the slim network a loaded checkpoint holds, from its own key or its config; None for a dense one."""
+    if 'channel_pruning' in checkpoint:
+        return checkpoint['channel_pruning']['channels']
+    text = checkpoint.get('meta', {}).get('cfg') or ''
+    model = Config.fromstring(text, '.py').get('model', {}) if SLIM_TYPE in text else {}
+    return model['channels'].to_dict() if 'channels' in model else None

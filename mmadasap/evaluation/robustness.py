@@ -60,6 +60,7 @@ def evaluate_robustness(cfg: Config,
     cfg.load_from, cfg.resume = checkpoint, False
     cfg.log_level = 'WARNING'
     runner = Runner.from_cfg(cfg)
+    runner.call_hook('before_run')
     runner.load_or_resume()
 
     def accuracy(loader: dict) -> float:

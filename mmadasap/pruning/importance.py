@@ -21,7 +21,7 @@ class Importance(Protocol):
         """Called before every optimizer step, with the gradients it is about to use."""
 
     def scores(self, model: nn.Module, groups: Iterable[ChannelGroup], kept: Kept) -> Scores:
-        """Called at a pruning step: a tensor of shape (width,) for each group. Starts a new average."""
+        """Called at a pruning step: a tensor of shape (width,) for each group."""
 
     def state_dict(self) -> dict:
         """What has been observed since the last pruning step, as plain tensors and numbers."""
@@ -133,10 +133,13 @@ class TaylorImportance:
         self.normalize = normalize
         self._sums: Scores = {}
         self._count = 0
+        self._used = False
 
     @torch.no_grad()
     def observe(self, model: nn.Module, groups: Iterable[ChannelGroup]) -> None:
-        """Adds the scores at the present gradients to the average."""
+        """Adds the scores at the present gradients to the average; starts a new one after a pruning step."""
+        if self._used:
+            self._count, self._used = 0, False
         for group in groups:
             score = self._taylor(model, group)
             self._sums[group.name] = self._sums[group.name] + score if self._count else score
@@ -144,16 +147,16 @@ class TaylorImportance:
 
     @torch.no_grad()
     def scores(self, model: nn.Module, groups: Iterable[ChannelGroup], kept: Kept) -> Scores:
-        """Mean score (width,) of each group since the last call.
+        """Mean score (width,) of each group since the last pruning step, or before it if none was observed since.
 
         Raises:
-            RuntimeError: No step was observed since then.
+            RuntimeError: No step was ever observed.
         """
         if not self._count:
-            raise RuntimeError('TaylorImportance saw no optimizer step since the last pruning step, so it has no '
-                               'scores; were all steps skipped for gradients that are not finite?')
+            raise RuntimeError('TaylorImportance has seen no optimizer step, so it has no scores; were all steps '
+                               'skipped for gradients that are not finite?')
+        self._used = True
         means = {name: total / self._count for name, total in self._sums.items()}
-        self._sums, self._count = {}, 0
         return normalize_scores(means, kept, self.normalize)
 
     @staticmethod
@@ -169,9 +172,9 @@ class TaylorImportance:
         return torch.stack(terms).sum(0).abs()
 
     def state_dict(self) -> dict:
-        """Sums and their count."""
-        return dict(sums={k: v.cpu() for k, v in self._sums.items()}, count=self._count)
+        """Sums, their count, and whether a pruning step has used them."""
+        return dict(sums={k: v.cpu() for k, v in self._sums.items()}, count=self._count, used=self._used)
 
     def load_state_dict(self, state: dict) -> None:
         """Goes on with the saved sums."""
-        self._sums, self._count = dict(state['sums']), state['count']
+        self._sums, self._count, self._used = dict(state['sums']), state['count'], state['used']

@@ -31,10 +31,17 @@ def slim(model: nn.Module, cuts: Cuts, optimizer: Optional[torch.optim.Optimizer
         if optimizer is not None:
             for key, value in state_tensors(optimizer, tensor):
                 optimizer.state[tensor][key] = _select(value, dims)
-        tensor.data = _select(tensor.data, dims)
-        tensor.grad = None
+        _replace(tensor, _select(tensor.data, dims))
     for module_name in {name.rpartition('.')[0] for name in cuts}:
         _update_widths(model.get_submodule(module_name))
+
+
+def _replace(tensor: Tensor, smaller: Tensor) -> None:
+    """Gives a tensor other data; autograd drops what it remembers of the old shape only when the dtype changes."""
+    tensor.grad = None
+    other = torch.float64 if tensor.dtype == torch.float32 else torch.float32
+    tensor.data = torch.empty(0, dtype=other, device=tensor.device)
+    tensor.data = smaller
 
 
 def _select(tensor: Tensor, dims: Mapping[int, Tensor]) -> Tensor:
@@ -110,9 +117,9 @@ def _resize(module: nn.Module, widths: dict[str, int]) -> None:
     out = widths.get('out_channels') or widths.get('out_features') or widths['num_features']
     for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
         if tensor.dim():
-            tensor.data = tensor.data[:out].clone()
+            _replace(tensor, tensor.data[:out].clone())
     if 'num_features' not in widths:
         columns = widths.get('in_features') or widths['in_channels'] // widths['groups']
-        module.weight.data = module.weight.data[:, :columns].clone()
+        _replace(module.weight, module.weight.data[:, :columns].clone())
     for key, value in widths.items():
         setattr(module, key, value)

@@ -12,13 +12,14 @@ OBJECT = ('<object><name>{name}</name><difficult>0</difficult><bndbox><xmin>{0}<
 
 
 def write(folder, **annotations):
-    """A VOC-layout folder with these annotation files; no images are needed to read it."""
+    """A VOC-layout folder with these annotation files and empty images: only their presence is checked."""
     for sub in ('Annotations', 'ImageSets/Main', 'JPEGImages'):
         (folder / sub).mkdir(parents=True)
     (folder / 'ImageSets/Main/trainval.txt').write_text('\n'.join(annotations) + '\n')
     for name, text in annotations.items():
         if text is not None:
             (folder / f'Annotations/{name}.xml').write_text(text)
+            (folder / f'JPEGImages/{name}.jpg').write_bytes(b'')
     return folder
 
 
@@ -56,6 +57,8 @@ def test_boxes_without_area_are_dropped_with_one_warning_naming_the_files(tmp_pa
     (scene((1, 1, 9, 9)).replace('<xmin>1</xmin>', ''), 'incomplete bndbox'),
     (scene((1, 1, 9, 9)).replace('<name>cell</name>', ''), 'without a name'),
     (scene((1, 1, 9, 9)).replace('<ymax>9</ymax>', '<ymax>nine</ymax>'), 'incomplete bndbox'),
+    (scene((1, 1, 9, 9)).replace('<width>64</width>', ''), 'without whole width and height'),
+    (scene((1, 1, 9, 9)).replace('<ymax>9</ymax>', '<ymax>inf</ymax>'), 'incomplete bndbox'),
     (scene((1, 1, 9, 9), name='dog'), "class 'dog', which is not among the classes of the config"),
 ])
 def test_what_is_wrong_with_an_annotation_is_said(tmp_path, text, message):
@@ -63,6 +66,13 @@ def test_what_is_wrong_with_an_annotation_is_said(tmp_path, text, message):
     with pytest.raises(UserError, match=message) as error:
         load(folder)
     assert 'bad.xml' in str(error.value)
+
+
+def test_a_missing_image_is_named(tmp_path):
+    folder = write(tmp_path, a=scene((1, 1, 9, 9)))
+    (folder / 'JPEGImages/a.jpg').unlink()
+    with pytest.raises(UserError, match='a.jpg.* is listed but missing'):
+        load(folder)
 
 
 def test_a_missing_folder_is_named(tmp_path):

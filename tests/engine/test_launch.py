@@ -56,14 +56,18 @@ def test_auto_scale_lr():
         set_auto_scale_lr(Config())
 
 
-def test_resume():
-    cfg = Config(dict(load_from='a.pth', resume=False))
+def test_resume(tmp_path):
+    cfg = Config(dict(load_from='a.pth', resume=False, work_dir=str(tmp_path)))
     set_resume(cfg, None)
     assert (cfg.load_from, cfg.resume) == ('a.pth', False)
+    # Nothing to resume from yet: the run starts where its config says.
+    set_resume(cfg, 'auto')
+    assert (cfg.load_from, cfg.resume) == ('a.pth', False)
+    (tmp_path / 'last_checkpoint').write_text('c.pth')
+    set_resume(cfg, 'auto')
+    assert (cfg.load_from, cfg.resume) == ('c.pth', True)
     set_resume(cfg, 'b.pth')
     assert (cfg.load_from, cfg.resume) == ('b.pth', True)
-    set_resume(cfg, 'auto')
-    assert (cfg.load_from, cfg.resume) == (None, True)
 
 
 def test_a_missing_checkpoint_is_named():

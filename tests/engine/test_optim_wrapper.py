@@ -8,6 +8,7 @@ from torch import nn
 
 from mmadasap.engine import AdaSAPOptimWrapper
 from mmadasap.errors import UserError
+from mmadasap.sharpness import UniformRadius
 from tests.toys import ToyClassifier, ToyData, make_runner, same, values
 
 SAM = dict(type='UniformRadius', rho=0.05)
@@ -168,6 +169,20 @@ def test_a_new_radius_takes_effect_at_the_next_cycle():
     wrapper.radius = None
     model.train_step(batch, wrapper)
     assert len(model.seen) == 4
+    model.train_step(batch, wrapper)
+    model.train_step(batch, wrapper)
+    assert len(model.seen) == 6
+
+
+def test_switching_on_in_the_middle_of_a_cycle_waits_for_the_next():
+    model = Quadratic(3.0, 4.0)
+    wrapper = AdaSAPOptimWrapper(
+        torch.optim.SGD(model.parameters(), lr=0.0), radius=None, accumulative_counts=2)
+    batch = dict(x=torch.ones(2, dtype=torch.float64))
+    model.train_step(batch, wrapper)
+    wrapper.radius = UniformRadius(0.05)
+    model.train_step(batch, wrapper)
+    assert len(model.seen) == 2
     model.train_step(batch, wrapper)
     model.train_step(batch, wrapper)
     assert len(model.seen) == 6

@@ -8,6 +8,8 @@ CHANNELS = {'backbone.conv1': dict(in_channels=3, out_channels=8, groups=1)}
 def dense():
     return Config(
         dict(
+            load_from='dense.pth',
+            resume=True,
             model=dict(type='SingleStageDetector', backbone=dict(type='ResNet', depth=50)),
             optim_wrapper=dict(type='mmadasap.AdaSAPOptimWrapper', radius=dict(type='AdaptiveRadius')),
             custom_hooks=[
@@ -24,6 +26,7 @@ def test_three_keys_of_the_model_change_and_the_pruning_is_over():
     assert slim.model == dict(
         type='mmadasap.SlimModel', detector='SingleStageDetector', channels=CHANNELS,
         backbone=dict(type='ResNet', depth=50))
+    assert slim.load_from is None and slim.resume is False
     assert slim.custom_hooks == [dict(type='EMAHook')]
     assert slim.optim_wrapper.radius == dict(type='UniformRadius', rho=0.05)
     assert slim.custom_imports == dict(imports=['mine', 'mmadasap'], allow_failed_imports=True)
@@ -47,3 +50,7 @@ def test_it_survives_a_file_and_serves_as_a_base(tmp_path):
 def test_channels_of_checkpoints():
     assert checkpoint_channels({}) is None and checkpoint_channels(dict(channel_pruning=dict(channels=None))) is None
     assert checkpoint_channels(dict(channel_pruning=dict(channels=CHANNELS))) == CHANNELS
+    # A slim network trained on without the pruning hook says so in its config alone.
+    text = slim_config(dense(), CHANNELS).pretty_text
+    assert checkpoint_channels(dict(meta=dict(cfg=text))) == CHANNELS
+    assert checkpoint_channels(dict(meta=dict(cfg=dense().pretty_text))) is None

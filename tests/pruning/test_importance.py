@@ -70,9 +70,12 @@ def test_taylor_on_weights_by_hand_and_averaged():
             p.grad = torch.zeros_like(p)
         net[0].weight.grad = factor * torch.tensor([1., -1., 5., 2.]).view(2, 1, 1, 2)
         importance.observe(net, groups)
-    assert importance.scores(net, groups, full_channels(groups))['0'].tolist() == [1.5, 3.0]
-    with pytest.raises(RuntimeError, match='no optimizer step'):
-        importance.scores(net, groups, full_channels(groups))
+    for _ in range(2):
+        assert importance.scores(net, groups, full_channels(groups))['0'].tolist() == [1.5, 3.0]
+    importance.observe(net, groups)
+    assert importance.scores(net, groups, full_channels(groups))['0'].tolist() == [2.0, 4.0]
+    with pytest.raises(RuntimeError, match='has seen no optimizer step'):
+        TaylorImportance().scores(net, groups, full_channels(groups))
 
 
 def test_taylor_uses_norms_where_every_layer_has_one():

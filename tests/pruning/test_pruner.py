@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -28,8 +30,9 @@ def test_removing_leaves_what_was_kept():
     pruner.prune(pruner.target)
     expected = int(pruner.kept[next(g.name for g in pruner.groups if g.width == 6)].sum())
     optimizer = torch.optim.SGD(pruner.model.parameters(), lr=0.1)
-    copy = ResidualNet()
+    copy = deepcopy(pruner.model)
     touched = pruner.remove(optimizer, [copy])
+    assert same(values(copy), values(pruner.model))
     assert pruner.model.conv1.out_channels == copy.conv1.out_channels == expected
     assert {'conv1', 'norm1', 'conv2'} <= touched
 

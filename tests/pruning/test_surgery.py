@@ -102,16 +102,25 @@ def test_pruned_entries_stay_zero_while_training():
     model.train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
     step(model, optimizer, x)
-    mask = ChannelMask(model_tensors(model), cuts)
-    mask.apply()
+    ChannelMask(model_tensors(model), cuts).apply()
     mask_optimizer(optimizer, dict(model.named_parameters()), cuts)
     for _ in range(3):
         step(model, optimizer, x)
-        mask.apply()
     tensors = model_tensors(model)
+    momentum = {n: optimizer.state[p]['momentum_buffer'] for n, p in model.named_parameters()}
     for name, dims in cuts.items():
         for dim, live in dims.items():
-            assert not tensors[name].index_select(dim, (~live).nonzero().flatten()).any(), name
+            dead = (~live).nonzero().flatten()
+            assert not tensors[name].index_select(dim, dead).any(), name
+            assert name not in momentum or not momentum[name].index_select(dim, dead).any(), name
+
+
+def test_autograd_forgets_the_old_shapes_even_while_a_graph_is_alive():
+    model, x, _, _, cuts = prepared()
+    graph = model(x).sum()
+    slim(model, cuts)
+    model(x).sum().backward()
+    assert all(p.grad.shape == p.shape for p in model.parameters()) and graph is not None
 
 
 def test_parameters_stay_the_same_objects():

@@ -7,7 +7,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper
 
-from mmadasap.engine.host import bare_model, ema_models, forget_best, raw_outputs, rewrap
+from mmadasap.engine.host import averaged_models, bare_model, forget_best, raw_outputs, refresh, rewrap
 from mmadasap.engine.slim_config import slim_config, write_config
 from mmadasap.errors import UserError
 from mmadasap.pruning import (
@@ -67,6 +67,7 @@ class ChannelPruningHook(Hook):
         self.channels: Optional[dict] = None
         self._resumed: Optional[dict] = None
         self._pruner: Optional[ChannelPruner] = None
+        self._due: Optional[float] = None
         self._handles: list = []
 
     def before_train(self, runner) -> None:
@@ -90,8 +91,12 @@ class ChannelPruningHook(Hook):
             return
         iteration = runner.iter + 1
         budget = self.schedule.budget_at(iteration, self._pruner.dense, self._pruner.target)
-        if budget is not None:
-            self._prune(runner, budget, self.schedule.step_at(iteration))
+        self._due = self._due if budget is None else budget
+        # Inside a cycle of gradient accumulation there are gradients and noted inputs of the present shapes.
+        if not runner.optim_wrapper.should_update():
+            return
+        if self._due is not None:
+            self._prune(runner, self._due)
         if self.schedule.is_over(iteration):
             self._make_slim(runner)
 
@@ -99,7 +104,7 @@ class ChannelPruningHook(Hook):
         """Adds the masks, or after surgery the widths and the slim config in both places readers look."""
         masks = None if self._pruner is None else self._pruner.state_dict()
         checkpoint['channel_pruning'] = dict(masks=masks, channels=self.channels)
-        if self.channels is not None:
+        if self.channels is not None and 'model' in runner.cfg:
             text = slim_config(runner.cfg, self.channels).pretty_text
             checkpoint['meta']['cfg'] = text
             checkpoint['message_hub']['runtime_info']['cfg'] = text
@@ -110,8 +115,10 @@ class ChannelPruningHook(Hook):
         if state is None:
             return
         if state['channels'] is not None:
-            for model in (bare_model(runner.model), *ema_models(runner)):
-                rebuild(model, state['channels'])
+            rebuild(bare_model(runner.model), state['channels'])
+            for averaged in averaged_models(runner):
+                rebuild(averaged.module, state['channels'])
+                refresh(averaged)
             rewrap(runner)
             self.channels = state['channels']
             runner.logger.info(f'ChannelPruningHook: took over the widths of {len(self.channels)} modules from the '
@@ -147,24 +154,28 @@ class ChannelPruningHook(Hook):
 
         return [optimizer.register_step_pre_hook(observe), optimizer.register_step_post_hook(mask)]
 
-    def _prune(self, runner, budget: float, step: int) -> None:
-        pruner = self._pruner
+    def _prune(self, runner, budget: float) -> None:
+        pruner, self._due = self._pruner, None
         pruner.prune(budget)
         pruner.mask()
-        pruner.mask_state(runner.optim_wrapper.optimizer, ema_models(runner))
-        runner.logger.info(
-            f'Pruning step {step}/{self.schedule.steps}: {self.budget.cost} {pruner.cost(pruner.kept):.5g} of '
-            f'{pruner.dense:.5g} (budget {budget:.5g}); {pruner.summary()}')
+        pruner.mask_state(runner.optim_wrapper.optimizer, [a.module for a in averaged_models(runner)])
+        runner.logger.info(f'Pruned to {self.budget.cost} {pruner.cost(pruner.kept):.5g} of {pruner.dense:.5g} (budget '
+                           f'{budget:.5g}); kept {pruner.summary()}')
 
     def _make_slim(self, runner) -> None:
         for handle in self._handles:
             handle.remove()
         pruner, self._pruner = self._pruner, None
-        touched = pruner.remove(runner.optim_wrapper.optimizer, ema_models(runner))
+        averaged = averaged_models(runner)
+        touched = pruner.remove(runner.optim_wrapper.optimizer, [a.module for a in averaged])
+        for copy in averaged:
+            refresh(copy)
         rewrap(runner)
         forget_best(runner)
-        self.channels = channel_spec(pruner.model, touched | set(self.channels or {}))
-        path = write_config(slim_config(runner.cfg, self.channels), osp.join(runner.work_dir, 'slim.py'))
+        slim_before = (runner.cfg.get('model') or {}).get('channels', {})
+        self.channels = channel_spec(pruner.model, {*touched, *slim_before, *(self.channels or {})})
         widths = '\n'.join(f'  {name}: {widths}' for name, widths in self.channels.items())
-        runner.logger.info(f'Pruning is over; kept {pruner.summary()}. New widths:\n{widths}\n'
-                           f'The slim config is {path}.')
+        runner.logger.info(f'Pruning is over; kept {pruner.summary()}. New widths:\n{widths}')
+        if 'model' in runner.cfg:
+            path = write_config(slim_config(runner.cfg, self.channels), osp.join(runner.work_dir, 'slim.py'))
+            runner.logger.info(f'The slim config is {path}.')

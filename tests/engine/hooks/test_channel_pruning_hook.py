@@ -6,6 +6,7 @@ from mmengine.hooks import EMAHook, Hook
 from mmadasap.engine import ChannelPruningHook
 from mmadasap.errors import UserError
 from mmadasap.pruning import COSTS, trace_layers
+from mmadasap.registry import MODELS
 from tests.toys import make_runner, same, values
 
 SAM = dict(type='mmadasap.AdaSAPOptimWrapper', radius=dict(type='AdaptiveRadius', rho_min=0.01, rho_max=0.1))
@@ -115,17 +116,58 @@ def test_resuming_goes_on_as_the_uninterrupted_run(tmp_path, epoch, importance):
     assert again.optim_wrapper.radius == whole.optim_wrapper.radius
 
 
-def test_an_averaged_model_is_masked_and_shrinks_along(tmp_path):
-    ema = dict(type='EMAHook')
+@pytest.mark.parametrize('update_buffers', [False, True])
+def test_an_averaged_model_is_masked_and_shrinks_along(tmp_path, update_buffers):
+    ema = dict(type='EMAHook', update_buffers=update_buffers)
+    clean = []
+
+    class AverageWatch(Hook):
+        priority = 'NORMAL'
+
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            pruner = hook_of(runner)._pruner
+            if pruner is not None and runner.iter + 1 in (5, 7):
+                dead = ~pruner.kept['net.conv1']
+                clean.append(not hook_of(runner, EMAHook).ema_model.module.net.conv1.weight[dead].any())
+
     runner = make_runner(tmp_path, SGD, [pruning(), ema], epochs=4)
+    runner.register_hook(AverageWatch())
     runner.train()
     average = hook_of(runner, EMAHook).ema_model.module
-    assert average.net.conv1.weight.shape == runner.model.net.conv1.weight.shape
-    assert average.net.norm1.running_mean.shape == runner.model.net.norm1.running_mean.shape
+    assert clean == [True, True]
+    assert {k: v.shape for k, v in average.state_dict().items()} == {
+        k: v.shape for k, v in runner.model.state_dict().items()}
     resumed = make_runner(tmp_path / 'again', SGD, [pruning(), ema], epochs=5, resume=True,
                           load_from=str(tmp_path / 'epoch_4.pth'))
     resumed.train()
     assert resumed.model.net.conv1.weight.shape == runner.model.net.conv1.weight.shape
+
+
+@pytest.mark.parametrize('importance', ['MagnitudeImportance', 'TaylorImportance'])
+def test_inside_an_accumulation_cycle_pruning_waits_for_its_step(tmp_path, importance):
+    watch = Watch()
+    # Three iterations an epoch and cycles of two: the phase ends after iteration 9, in the middle of a cycle.
+    hooks = [pruning(interval=1, importance=dict(type=importance)), UNIFORM]
+    runner = make_runner(tmp_path, dict(SAM, accumulative_counts=2), hooks, epochs=5)
+    runner.register_hook(watch)
+    runner.train()
+    changed = [i + 2 for i in range(len(watch.live) - 1) if watch.live[i] != watch.live[i + 1]]
+    assert changed and all(i % 2 == 0 for i in changed) and max(changed) <= 10
+    assert runner.model.net.conv1.out_channels == watch.live[-1] < 6
+    assert all(watch.clean)
+
+
+def test_pruning_a_slim_network_again_keeps_all_its_widths(tmp_path):
+    first = make_runner(tmp_path / 'a', SGD, [pruning()], epochs=3)
+    first.train()
+    slim = Config.fromfile(tmp_path / 'a/slim.py')
+    hook = pruning(keep=0.9, protect=['net.stem'])
+    second = make_runner(tmp_path / 'b', SGD, [hook], epochs=3, model=slim.model.to_dict())
+    second.train()
+    again = Config.fromfile(tmp_path / 'b/slim.py')
+    assert set(again.model.channels) >= set(slim.model.channels)
+    model = MODELS.build(again.model)
+    model.load_state_dict(second.model.state_dict())
 
 
 def test_checkpoints_after_surgery_carry_the_slim_config_in_both_places(tmp_path):
