@@ -5,12 +5,12 @@ _base_ = [
 # Knobs: tools/quickstart.py draws the data and sets data_root; with DATA=<folder> it sets the classes too.
 data_root = 'work_dirs/quickstart/data/'
 metainfo = dict(classes=('disk', 'square', 'star', 'triangle'))
-max_epochs = 16
+max_epochs = 15
 
 randomness = dict(seed=0)
 custom_hooks = [dict(type='mmadasap.ChannelsLastHook')]
 model = dict(bbox_head=dict(num_classes=len(metainfo['classes'])))
-train_dataloader = dict(dataset=dict(data_root=data_root, metainfo=metainfo))
+train_dataloader = dict(batch_size=8, dataset=dict(data_root=data_root, metainfo=metainfo))
 val_dataloader = dict(dataset=dict(data_root=data_root, metainfo=metainfo))
 test_dataloader = val_dataloader
 param_scheduler = [

@@ -22,8 +22,12 @@ def _polygon(corners: int, inner: float) -> Callable[[np.random.Generator], np.n
     return outline
 
 
-SHAPES = dict(disk=_polygon(60, 1.0), square=_polygon(4, 1.0), star=_polygon(10, 0.45), triangle=_polygon(3, 1.0))
+# Class -> outline, pattern and hue (of 180, as OpenCV counts them); hues of neighbours overlap at their ends.
+SHAPES = dict(
+    disk=(_polygon(60, 1.0), 'stripes', 15), square=(_polygon(4, 1.0), 'checks', 60),
+    star=(_polygon(10, 0.45), 'clouds', 105), triangle=(_polygon(3, 1.0), 'stripes', 150))
 CLASSES = tuple(SHAPES)
+HUE_SPREAD = 25
 
 
 def draw_scene(index: int, seed: int = 0) -> tuple[np.ndarray, list[tuple[str, Box]]]:
@@ -34,15 +38,17 @@ def draw_scene(index: int, seed: int = 0) -> tuple[np.ndarray, list[tuple[str, B
         can be seen by at least 35%.
     """
     rng = np.random.default_rng([seed, index])
-    image = _texture(rng, contrast=rng.uniform(10, 45))
+    image = _texture(rng, 'clouds', hue=rng.integers(180), saturation=rng.uniform(10, 70), contrast=rng.uniform(5, 25))
     owner = np.full((SIZE, SIZE), -1)
     drawn = []
     for number in range(rng.integers(2, 8)):
         name = CLASSES[rng.integers(len(CLASSES))]
-        mask = _mask(rng, SHAPES[name](rng))
+        outline, pattern, hue = SHAPES[name]
+        mask = _mask(rng, outline(rng))
         drawn.append((name, mask))
         owner[mask] = number
-        surface = _texture(rng, contrast=rng.uniform(5, 60))
+        hue = hue + rng.integers(-HUE_SPREAD, HUE_SPREAD + 1)
+        surface = _texture(rng, pattern, hue, saturation=rng.uniform(70, 200), contrast=rng.uniform(15, 55))
         image[mask] = surface[mask]
     boxes = [(name, _box(mask)) for number, (name, mask) in enumerate(drawn)
              if (owner == number).sum() >= 0.35 * mask.sum()]
@@ -50,35 +56,35 @@ def draw_scene(index: int, seed: int = 0) -> tuple[np.ndarray, list[tuple[str, B
 
 
 def _mask(rng: np.random.Generator, outline: np.ndarray) -> np.ndarray:
-    radius = np.exp(rng.uniform(np.log(9), np.log(58)))
+    radius = np.exp(rng.uniform(np.log(13), np.log(55)))
     squeeze = np.array([1.0, rng.uniform(0.75, 1.0)])
     center = rng.uniform(radius * 0.6, SIZE - radius * 0.6, size=2)
     points = np.round(outline * radius * squeeze + center).astype(np.int32)
     return cv2.fillPoly(np.zeros((SIZE, SIZE), np.uint8), [points], 1).astype(bool)
 
 
-def _texture(rng: np.random.Generator, contrast: float) -> np.ndarray:
-    """A color with stripes, checks or clouds, float32 of shape (256, 256, 3)."""
+def _texture(rng: np.random.Generator, pattern: str, hue: int, saturation: float, contrast: float) -> np.ndarray:
+    """A color with stripes, checks or clouds in its brightness, float32 of shape (256, 256, 3)."""
     y, x = np.mgrid[:SIZE, :SIZE].astype(np.float32)
-    angle, period = rng.uniform(0, np.pi), rng.uniform(5, 24)
+    angle, period = rng.uniform(0, np.pi), rng.uniform(8, 20)
     along = (x * np.cos(angle) + y * np.sin(angle)) * (2 * np.pi / period)
     across = (y * np.cos(angle) - x * np.sin(angle)) * (2 * np.pi / period)
-    kind = rng.integers(3)
-    if kind == 0:
-        pattern = np.sin(along)
-    elif kind == 1:
-        pattern = np.sign(np.sin(along) * np.sin(across))
+    if pattern == 'stripes':
+        relief = np.sin(along)
+    elif pattern == 'checks':
+        relief = np.sign(np.sin(along) * np.sin(across))
     else:
         coarse = rng.normal(size=(16, 16)).astype(np.float32)
-        pattern = np.clip(cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC), -2, 2)
-    tint = rng.uniform(0.4, 1.0, size=3)
-    return (rng.uniform(50, 205, size=3) + contrast * pattern[..., None] * tint).astype(np.float32)
+        relief = np.clip(cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC), -2, 2)
+    color = np.uint8([[[hue % 180, saturation, rng.uniform(90, 200)]]])
+    base = cv2.cvtColor(color, cv2.COLOR_HSV2BGR)[0, 0].astype(np.float32)
+    return base + contrast * relief[..., None]
 
 
 def _light(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     y, x = np.mgrid[:SIZE, :SIZE] / SIZE - 0.5
     angle = rng.uniform(0, 2 * np.pi)
-    ramp = rng.uniform(0.55, 1.25) * (1 + rng.uniform(0, 0.8) * (x * np.cos(angle) + y * np.sin(angle)))
+    ramp = rng.uniform(0.65, 1.2) * (1 + rng.uniform(0, 0.7) * (x * np.cos(angle) + y * np.sin(angle)))
     noisy = image * ramp[..., None] + rng.normal(scale=rng.uniform(1, 6), size=image.shape)
     return np.clip(noisy, 0, 255).astype(np.uint8)
 
