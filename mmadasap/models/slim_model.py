@@ -26,11 +26,12 @@ def SlimModel(detector: str, channels: dict, **dense) -> nn.Module:  # noqa: N80
 
 def _without_pretrained(value: Any) -> Any:
     if isinstance(value, dict):
-        return {
+        # The same kind of dict: hosts read nested configs by attribute.
+        return type(value)({
             k: _without_pretrained(v)
             for k, v in value.items()
             if not (k == 'init_cfg' and isinstance(v, dict) and v.get('type') == 'Pretrained')
-        }
+        })
     if isinstance(value, (list, tuple)):
         return type(value)(_without_pretrained(v) for v in value)
     return value

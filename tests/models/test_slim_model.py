@@ -1,5 +1,6 @@
 import pytest
 import torch
+from mmengine.config import ConfigDict
 
 from mmadasap.errors import UserError
 from mmadasap.models import SlimModel
@@ -29,6 +30,13 @@ def test_pretrained_weights_of_the_dense_shapes_are_not_asked_for(monkeypatch):
     assert built == [
         dict(type='ToyClassifier', backbone=dict(depth=50), neck=[dict(init_cfg=dict(type='Xavier'))])
     ]
+
+
+def test_nested_configs_are_still_read_by_attribute(monkeypatch):
+    built = []
+    monkeypatch.setattr(MODELS, 'build', lambda cfg: (built.append(cfg), ToyClassifier())[1])
+    SlimModel('ToyClassifier', CHANNELS, **ConfigDict(test_cfg=dict(nms=dict(iou=0.5))))
+    assert built[0]['test_cfg'].nms.iou == 0.5
 
 
 def test_widths_of_another_model_are_refused():
