@@ -75,7 +75,8 @@ def test_the_users_data_gives_the_classes_and_lists(tmp_path):
 @pytest.mark.parametrize('make, message', [
     (lambda folder: None, 'There is no data folder'),
     (lambda folder: folder.mkdir(), 'has no ImageSets/Main/trainval.txt or ImageSets/Main/train.txt'),
-    (lambda folder: (write_shapes(str(folder), 2, 1), shutil.rmtree(folder / 'Annotations')), 'There are no annotations'),
+    (lambda folder: (write_shapes(str(folder), 2, 1), shutil.rmtree(folder / 'Annotations')),
+     'There are no annotations'),
     (lambda folder: (write_shapes(str(folder), 2, 1), (folder / 'ImageSets/Main/test.txt').unlink()),
      'has no ImageSets/Main/test.txt or ImageSets/Main/val.txt'),
 ])
