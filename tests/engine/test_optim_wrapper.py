@@ -205,3 +205,16 @@ def test_a_loss_from_elsewhere_is_refused():
 def test_wrong_arguments_are_refused(kwargs, message):
     with pytest.raises(UserError, match=message):
         AdaSAPOptimWrapper(torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.1), **kwargs)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('radius', [SAM, ADAPTIVE])
+def test_a_step_on_a_device_is_the_processors_step(radius):
+    torch.manual_seed(0)
+    model, data = ToyClassifier(), ToyData()
+    twin = copy.deepcopy(model).cuda()
+    for m, device in ((model, 'cpu'), (twin, 'cuda')):
+        wrapper = AdaSAPOptimWrapper(torch.optim.SGD(m.parameters(), lr=0.1), radius=radius)
+        m.train_step(dict(inputs=data.images.to(device), labels=data.labels.to(device)), wrapper)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(twin.state_dict()[name].cpu(), value, rtol=1e-4, atol=1e-5)
