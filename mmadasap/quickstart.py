@@ -28,7 +28,7 @@ from mmadasap.visualization import draw_channels, draw_panels
 STAGES = dict(dense='ssd256_r50-w16_dense_shapes.py', slim='ssd256_r50-w16_adasap-p-macs50_shapes.py')
 SEVERITY = 3
 SHOWN = ('fog', 'gaussian_noise', 'motion_blur')
-TRAIN_IMAGES, TEST_IMAGES = 200, 50
+TRAIN_IMAGES, TEST_IMAGES = 192, 40
 
 MEANING = '''
 mAP      detection accuracy on clean test images (area under precision-recall at IoU 0.5, 1 is perfect)

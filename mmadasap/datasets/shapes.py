@@ -22,12 +22,12 @@ def _polygon(corners: int, inner: float) -> Callable[[np.random.Generator], np.n
     return outline
 
 
-# Class -> outline, pattern and hue (of 180, as OpenCV counts them); hues of neighbours overlap at their ends.
+# Class -> outline, pattern and hue (of 180, as OpenCV counts them).
 SHAPES = dict(
     disk=(_polygon(60, 1.0), 'stripes', 15), square=(_polygon(4, 1.0), 'checks', 60),
     star=(_polygon(10, 0.45), 'clouds', 105), triangle=(_polygon(3, 1.0), 'stripes', 150))
 CLASSES = tuple(SHAPES)
-HUE_SPREAD = 25
+HUE_SPREAD = 16
 
 
 def draw_scene(index: int, seed: int = 0) -> tuple[np.ndarray, list[tuple[str, Box]]]:
@@ -48,7 +48,7 @@ def draw_scene(index: int, seed: int = 0) -> tuple[np.ndarray, list[tuple[str, B
         drawn.append((name, mask))
         owner[mask] = number
         hue = hue + rng.integers(-HUE_SPREAD, HUE_SPREAD + 1)
-        surface = _texture(rng, pattern, hue, saturation=rng.uniform(70, 200), contrast=rng.uniform(15, 55))
+        surface = _texture(rng, pattern, hue, saturation=rng.uniform(90, 200), contrast=rng.uniform(15, 55))
         image[mask] = surface[mask]
     boxes = [(name, _box(mask)) for number, (name, mask) in enumerate(drawn)
              if (owner == number).sum() >= 0.35 * mask.sum()]
