@@ -3,7 +3,7 @@ _base_ = './ssd256_r50-w16_dense_shapes.py'
 rho_min, rho_max, rho_uniform = 0.01, 0.1, 0.05
 budget = dict(cost='macs', keep=0.5)
 begin, end, interval, max_epochs = 1, 3, 5, 8
-load_from = 'work_dirs/quickstart/dense/epoch_15.pth'
+load_from = 'work_dirs/quickstart/dense/epoch_14.pth'
 
 optim_wrapper = dict(
     type='mmadasap.AdaSAPOptimWrapper', radius=dict(type='AdaptiveRadius', rho_min=rho_min, rho_max=rho_max))

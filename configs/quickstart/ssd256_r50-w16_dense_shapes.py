@@ -5,7 +5,7 @@ _base_ = [
 # Knobs: tools/quickstart.py draws the data and sets data_root; with DATA=<folder> it sets the classes too.
 data_root = 'work_dirs/quickstart/data/'
 metainfo = dict(classes=('disk', 'square', 'star', 'triangle'))
-max_epochs = 15
+max_epochs = 14
 
 randomness = dict(seed=0)
 custom_hooks = [dict(type='mmadasap.ChannelsLastHook')]

@@ -81,7 +81,7 @@ def test_robustness_writes_its_grid(trained):
 
 @pytest.mark.parametrize('name, args, message', [
     ('train.py', ['nowhere.py'], "Error: There is no config file 'nowhere.py'"),
-    ('train.py', [ADASAP], "Error: There is no checkpoint 'work_dirs/quickstart/dense/epoch_15.pth'"),
+    ('train.py', [ADASAP], "Error: There is no checkpoint 'work_dirs/quickstart/dense/epoch_14.pth'"),
     ('train.py', [DENSE], 'Error: .*There is no list of images at'),
     ('test_robustness.py', [DENSE], 'Error: 1 paths are no pairs'),
     ('quickstart.py', ['--data', 'nowhere'], "Error: There is no data folder 'nowhere'"),
