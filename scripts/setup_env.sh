@@ -35,7 +35,8 @@ if ! compgen -G "$wheels/onedl_mmcv-$MMCV-*.whl" >/dev/null; then
     SECONDS=0
     pip wheel -v --no-deps --no-build-isolation --no-cache-dir -w "$build" "onedl-mmcv==$MMCV" >"$build/log" 2>&1 &
     pid=$!
-    trap 'kill $pid 2>/dev/null; rm -rf "$build"' EXIT
+    # Under set -e a failing command in a trap would be the exit status of the whole script.
+    trap 'kill $pid 2>/dev/null || true; rm -rf "$build"' EXIT
     while kill -0 $pid 2>/dev/null; do
         sleep 5
         if [ $((SECONDS / 5 % 6)) -eq 0 ]; then

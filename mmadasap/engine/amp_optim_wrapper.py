@@ -1,0 +1,70 @@
+"""Sharpness-aware training in mixed precision."""
+from typing import Union
+
+import torch
+from mmengine.device import get_device
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from torch import Tensor
+
+from mmadasap.errors import UserError
+from mmadasap.registry import OPTIM_WRAPPERS
+
+from .optim_wrapper import AdaSAPOptimWrapper
+
+
+class AnyDeviceAmpOptimWrapper(AmpOptimWrapper):
+    """mmengine's AmpOptimWrapper, which refuses processors, also for bfloat16 autocast on them.
+
+    Raises:
+        UserError: On a processor, a ``dtype`` other than bfloat16 or a torch without a loss scaler for it.
+    """
+
+    def __init__(self,
+                 loss_scale: Union[str, float, dict] = 'dynamic',
+                 dtype: Union[str, torch.dtype, None] = None,
+                 **kwargs):
+        if get_device() != 'cpu':
+            super().__init__(loss_scale=loss_scale, dtype=dtype, **kwargs)
+            return
+        if dtype not in (None, 'bfloat16', torch.bfloat16):
+            raise UserError(f'{type(self).__name__}: dtype={dtype!r} does not work on a processor; set '
+                            "dtype='bfloat16'.")
+        if not hasattr(torch.amp, 'GradScaler'):
+            raise UserError(f'{type(self).__name__} on a processor needs torch 2.3 or later, and this is '
+                            f'{torch.__version__}; train without mixed precision.')
+        OptimWrapper.__init__(self, **kwargs)
+        settings = loss_scale if isinstance(loss_scale, dict) else {}
+        self._scale_update_param = loss_scale if isinstance(loss_scale, float) else None
+        if self._scale_update_param is not None:
+            settings = dict(init_scale=loss_scale)
+        self.loss_scaler = torch.amp.GradScaler('cpu', **settings)
+        self.cast_dtype = torch.bfloat16
+
+
+@OPTIM_WRAPPERS.register_module()
+class AmpAdaSAPOptimWrapper(AdaSAPOptimWrapper, AnyDeviceAmpOptimWrapper):
+    """:class:`AdaSAPOptimWrapper` under autocast and with a loss scaler.
+
+    Each pass has its own autocast context, for autocast keeps low-precision copies of the weights within one. The loss
+    scale is divided out of the first gradient by hand (a scaler unscales once a step) and its finiteness remembered; an
+    overflow in either pass skips the whole step and lets the scale fall once.
+
+    Args:
+        loss_scale: 'dynamic', a number, or a dict of :class:`torch.amp.GradScaler`'s arguments.
+        dtype: Type of autocast; the device's default if None. On a processor it must be bfloat16.
+        **kwargs: Of :class:`AdaSAPOptimWrapper`.
+    """
+
+    def _unscale(self, tensors: list[Tensor]) -> None:
+        if tensors:
+            torch._foreach_div_(tensors, self._loss_scale(tensors[0]))
+
+    def _loss_scale(self, like: Tensor) -> Tensor:
+        # get_scale() would wait for the device.
+        return self.loss_scaler.scale(like.new_ones((), dtype=torch.float32))
+
+    def _step_if(self, is_finite: bool, step_kwargs: dict) -> None:
+        if not is_finite:
+            # The scaler looks at these gradients alone, and the first ones may be what overflowed.
+            self._grads()[0].fill_(torch.inf)
+        self.step(**step_kwargs)
