@@ -1,8 +1,10 @@
 """Small networks, data and runners that the tests share."""
 import torch
 from mmengine.config import Config
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
 from mmengine.model import BaseModel
-from mmengine.registry import DATASETS, MODELS
+from mmengine.registry import DATASETS, HOOKS, MODELS
 from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import Dataset
@@ -50,16 +52,49 @@ class ToyClassifier(BaseModel):
         return list(scores)
 
 
+@MODELS.register_module()
+class ToyLinear(BaseModel):
+    """Two layers without norms, and a third that only batches beginning with class 0 use."""
+
+    def __init__(self, sometimes=False):
+        super().__init__()
+        self.first, self.last = nn.Linear(3 * 8 * 8, 5), nn.Linear(5, 3)
+        self.aside = nn.Linear(5, 3) if sometimes else None
+
+    def forward(self, inputs, labels=None, mode='tensor'):
+        hidden = self.first(inputs.flatten(1)).tanh()
+        scores = self.last(hidden)
+        if self.aside is not None and labels[0] == 0:
+            scores = scores + self.aside(hidden)
+        return dict(loss=nn.functional.cross_entropy(scores, labels)) if mode == 'loss' else scores
+
+
+@HOOKS.register_module()
+class KeepWeights(Hook):
+    """Saves this rank's weights after every iteration, all in one tensor, to ``rank<r>.pt``."""
+
+    def before_train(self, runner):
+        self.rows = [torch.cat([p.detach().flatten() for p in runner.model.parameters()])]
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.rows.append(torch.cat([p.detach().flatten() for p in runner.model.parameters()]))
+
+    def after_train(self, runner):
+        torch.save(torch.stack(self.rows), f'{runner.work_dir}/rank{get_rank()}.pt')
+
+
 @DATASETS.register_module()
 class ToyData(Dataset):
-    """Fixed random images with labels."""
+    """Fixed random images with labels; one of the images may be NaN."""
 
     metainfo = dict(classes=('a', 'b', 'c'))
 
-    def __init__(self, length=12):
+    def __init__(self, length=12, bad=None):
         generator = torch.Generator().manual_seed(0)
         self.images = torch.randn(length, 3, 8, 8, generator=generator)
         self.labels = torch.randint(3, (length, ), generator=generator)
+        if bad is not None:
+            self.images[bad] = torch.nan
 
     def __len__(self):
         return len(self.images)

@@ -6,7 +6,14 @@ from mmdet.evaluation import DumpDetResults
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.runner import Runner
 
-from mmadasap.engine.launch import add_config_arguments, adopt_slim_model, check_load_from, read_config, run_tool
+from mmadasap.engine.launch import (
+    add_config_arguments,
+    adopt_slim_model,
+    check_load_from,
+    read_config,
+    run_tool,
+    start_processes,
+)
 
 
 def main() -> None:
@@ -23,6 +30,7 @@ def main() -> None:
     cfg = read_config(args)
     cfg.load_from = args.checkpoint
     check_load_from(cfg)
+    start_processes(cfg)
     adopted = adopt_slim_model(cfg, args.checkpoint)
     if adopted:
         print(adopted)

@@ -11,6 +11,7 @@ from mmadasap.engine.launch import (
     set_amp,
     set_auto_scale_lr,
     set_resume,
+    start_processes,
 )
 
 
@@ -30,6 +31,7 @@ def main() -> None:
         set_auto_scale_lr(cfg)
     set_resume(cfg, args.resume)
     check_load_from(cfg)
+    start_processes(cfg)
     Runner.from_cfg(cfg).train()
 
 

@@ -1,5 +1,8 @@
 """Thin adapters mmengine calls; the arithmetic lives in sharpness/ and pruning/."""
+from .amp_optim_wrapper import AmpAdaSAPOptimWrapper
 from .hooks import ChannelPruningHook, ChannelsLastHook, SharpnessPhaseHook
 from .optim_wrapper import AdaSAPOptimWrapper
 
-__all__ = ['AdaSAPOptimWrapper', 'ChannelPruningHook', 'ChannelsLastHook', 'SharpnessPhaseHook']
+__all__ = [
+    'AdaSAPOptimWrapper', 'AmpAdaSAPOptimWrapper', 'ChannelPruningHook', 'ChannelsLastHook', 'SharpnessPhaseHook'
+]

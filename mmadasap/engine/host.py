@@ -4,11 +4,27 @@ from typing import Any
 from mmengine.hooks import EMAHook
 from mmengine.model import BaseAveragedModel, is_model_wrapper
 from torch import Tensor, nn
+from torch.distributed.fsdp import FullyShardedDataParallel
+
+from mmadasap.errors import UserError
 
 
 def bare_model(model: nn.Module) -> nn.Module:
     """The model without its distributed wrapper."""
     return model.module if is_model_wrapper(model) else model
+
+
+def check_not_sharded(model: nn.Module) -> None:
+    """Refuses a model whose parameters are spread over ranks: a rank then holds parts of rows, and no neuron whole.
+
+    Raises:
+        UserError: Naming the wrapper.
+    """
+    sharded = isinstance(model, FullyShardedDataParallel) or any(
+        type(p).__name__ == 'DTensor' for p in model.parameters())
+    if sharded:
+        raise UserError(f'AdaSAP needs whole neurons on every rank, but {type(model).__name__} holds a model sharded '
+                        "over ranks; set model_wrapper_cfg=dict(type='MMDistributedDataParallel').")
 
 
 def averaged_models(runner) -> list[BaseAveragedModel]:

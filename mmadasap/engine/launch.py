@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable
 from typing import Optional
 
+import torch
 from mmengine.config import Config, DictAction
+from mmengine.device import get_device
 from mmengine.runner import find_latest_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 
@@ -14,7 +16,12 @@ from mmadasap.engine.slim_config import checkpoint_channels, make_slim
 from mmadasap.errors import UserError
 
 # A wrapper and its mixed-precision sibling.
-AMP_TYPES = {'OptimWrapper': 'AmpOptimWrapper', 'AmpOptimWrapper': 'AmpOptimWrapper'}
+AMP_TYPES = {
+    'OptimWrapper': 'AmpOptimWrapper',
+    'AmpOptimWrapper': 'AmpOptimWrapper',
+    'mmadasap.AdaSAPOptimWrapper': 'mmadasap.AmpAdaSAPOptimWrapper',
+    'mmadasap.AmpAdaSAPOptimWrapper': 'mmadasap.AmpAdaSAPOptimWrapper',
+}
 
 
 def run_tool(main: Callable[[], None]) -> None:
@@ -85,6 +92,24 @@ def set_resume(cfg: Config, resume: Optional[str]) -> None:
         resume = find_latest_checkpoint(cfg.work_dir) if osp.isdir(cfg.work_dir) else None
     if resume is not None:
         cfg.resume, cfg.load_from = True, resume
+
+
+def start_processes(cfg: Config) -> None:
+    """Joins the processes of a launcher on machines without a device, where mmengine assumes one.
+
+    Raises:
+        UserError: A launcher that offers no way to.
+    """
+    if cfg.launcher == 'none' or get_device() != 'cpu':
+        return
+    if cfg.launcher != 'pytorch':
+        raise UserError(f'--launcher {cfg.launcher} needs a CUDA device; on processors start with torchrun and '
+                        '--launcher pytorch.')
+    torch.distributed.init_process_group('gloo')
+    # DistributedDataParallel refuses device numbers for a model on a processor.
+    wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None,
+                   find_unused_parameters=cfg.get('find_unused_parameters', False))
+    cfg.model_wrapper_cfg = wrapper | (cfg.get('model_wrapper_cfg') or {})
 
 
 def check_load_from(cfg: Config) -> None:

@@ -1,29 +1,36 @@
 """Sharpness-aware training as an OptimWrapper: the runner, the loop and the detector stay as they are."""
 import logging
-from contextlib import contextmanager
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Optional, Union
 
 import torch
-from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
+from mmengine.dist import all_reduce
+from mmengine.logging import HistoryBuffer, print_log
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmadasap.engine.host import bare_model, check_not_sharded
 from mmadasap.errors import UserError
 from mmadasap.registry import OPTIM_WRAPPERS
 from mmadasap.sharpness import (
     NotedForward,
+    Perturbation,
+    ReusedDirection,
     TensorBackup,
     build_radius,
-    climb,
     collect_neurons,
     global_norm,
     note_forward,
-    perturbation,
-    scale_gradients,
+    radius_range,
+    read_numbers,
     trace_norms,
 )
+
+# The log needs the last few values of a number, and not the history of a whole run in every checkpoint.
+HISTORY = 1000
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,9 @@ class AdaSAPOptimWrapper(OptimWrapper):
 
     Each update makes two passes over the same preprocessed batch with the same random draws. Norm statistics move once
     (in the first pass), clipping acts on the second gradient, weights return to w bit for bit before the step, and a
-    step with a gradient that is not finite in either pass is skipped whole. Under gradient accumulation every
-    micro-batch is replayed at w + eps.
+    step with a gradient that is not finite in either pass, on any rank, is skipped whole. Under gradient accumulation
+    every micro-batch is replayed at w + eps. Radii, both losses and gradient norms and the sharpness between them go to
+    the message hub, and so to every visualisation backend, without further synchronisation with the device.
 
     Args:
         radius: ``dict(type='AdaptiveRadius', rho_min=, rho_max=, score='l2', score_scope='model', mapping='linear')``,
@@ -49,10 +57,16 @@ class AdaSAPOptimWrapper(OptimWrapper):
         asam: Scale eps with the weights (ASAM). Usual radii: 2.0 with, 0.05 without.
         eta: ASAM's eta, at least 0.
         norm_scope: 'global' (a constant radius is exactly SAM or ASAM) or 'neuron' (Eq. 6 to the letter).
+        ddp_sync: 'rank': each rank climbs along its own gradient (m-sharpness); 'global': all climb along the mean.
+        interval: Steps from one sharpness-aware step to the next; those between make one pass and reuse its direction
+            (LookSAM). Above 1 all ranks climb along the mean gradient, so that they share the direction.
+        reuse_scale: LookSAM's alpha, the weight of the reused direction, at least 0.
+        ascent_fraction: Share of the batch, above 0 and at most 1, that the first pass sees. Below 1 norm statistics
+            come from the second pass, over the whole batch at w + eps, and the logged losses from the part.
         **kwargs: Of :class:`mmengine.optim.OptimWrapper`: optimizer, accumulative_counts, clip_grad.
 
     Raises:
-        UserError: An argument out of range or unknown.
+        UserError: An argument out of range or unknown; at the first step, a model sharded over ranks (FSDP).
     """
 
     def __init__(self,
@@ -61,41 +75,55 @@ class AdaSAPOptimWrapper(OptimWrapper):
                  asam: bool = False,
                  eta: float = 0.01,
                  norm_scope: str = 'global',
+                 ddp_sync: str = 'rank',
+                 interval: int = 1,
+                 reuse_scale: float = 0.7,
+                 ascent_fraction: float = 1.0,
                  **kwargs):
         super().__init__(*args, **kwargs)
-        if norm_scope not in ('global', 'neuron'):
-            raise UserError(f"AdaSAPOptimWrapper: norm_scope={norm_scope!r} is unknown; choose 'global' or 'neuron'.")
-        if not eta >= 0:
-            raise UserError(f'AdaSAPOptimWrapper: eta={eta} must be at least 0.')
+        self._check('norm_scope', norm_scope, norm_scope in ('global', 'neuron'), "'global' or 'neuron'")
+        self._check('ddp_sync', ddp_sync, ddp_sync in ('rank', 'global'), "'rank' or 'global'")
+        self._check('eta', eta, eta >= 0, 'at least 0')
+        self._check('interval', interval, isinstance(interval, int) and interval >= 1, 'a whole number from 1')
+        self._check('reuse_scale', reuse_scale, reuse_scale >= 0, 'at least 0')
+        self._check('ascent_fraction', ascent_fraction, 0 < ascent_fraction <= 1, 'above 0 and at most 1')
         self.radius = build_radius(radius)
-        self.eta = eta if asam else None
-        self.norm_scope = norm_scope
+        if self.radius is not None and all(p.dim() < 2 for g in self.optimizer.param_groups for p in g['params']):
+            raise UserError(f'{type(self).__name__}: radius={radius} needs neurons, but no parameter of the optimizer '
+                            'is the weight of a Conv or Linear layer; set radius=None for plain steps.')
+        self.ddp_sync = ddp_sync if interval == 1 else 'global'
+        self.interval = interval
+        self.ascent_fraction = ascent_fraction
         self.skipped_steps = 0
         self._active_radius = None
+        self._reuses = False
         self._cycle_open = False
         self._neurons = None
         self._micro_batches: list[MicroBatch] = []
+        self._losses: list[Tensor] = []
         self._pending: Optional[NotedForward] = None
-        self._weights = TensorBackup()
+        self._perturbation = Perturbation(eta if asam else None, norm_scope)
+        self._reused = ReusedDirection(reuse_scale)
         self._buffers_at_start = TensorBackup()
         self._buffers_after_first = TensorBackup()
+
+    def _check(self, name: str, value: object, is_right: bool, wanted: str) -> None:
+        if not is_right:
+            raise UserError(f'{type(self).__name__}: {name}={value!r} must be {wanted}.')
 
     @contextmanager
     def optim_context(self, model: nn.Module):
         """Notes the forward call made inside, and in the first one which norms follow which layers."""
-        with super().optim_context(model):
-            if not self._cycle_open:
-                self._active_radius = self.radius
-            if self._active_radius is None:
+        if not self._cycle_open:
+            self._plan_cycle()
+        if self._active_radius is None:
+            with super().optim_context(model):
                 yield
-                return
-            if self._neurons is not None:
-                with note_forward(model, self._note):
-                    yield
-                return
-            with note_forward(model, self._note), trace_norms(model) as followers:
-                yield
-            self._neurons = collect_neurons(model, followers)
+            return
+        fraction = 1.0 if self._reuses else self.ascent_fraction
+        with (super().optim_context(model), self._of_this_rank(model), note_forward(model, self._note, fraction),
+              self._find_neurons(model)):
+            yield
 
     def update_params(self,
                       loss: Tensor,
@@ -116,66 +144,156 @@ class AdaSAPOptimWrapper(OptimWrapper):
                                "with mode='loss'.")
         self._micro_batches.append(MicroBatch(self._pending, self._inner_count))
         self._pending = None
-        self.backward(self.scale_loss(loss))
+        self._backward(loss)
         self._cycle_open = not self.should_update()
         if not self._cycle_open:
-            self._sharpness_aware_step(step_kwargs or {}, zero_kwargs or {})
+            self._end_cycle(step_kwargs or {}, zero_kwargs or {})
+
+    def state_dict(self) -> dict:
+        """The host's state, and the direction that is being reused."""
+        state = super().state_dict()
+        if self._reused.direction:
+            state['reused'] = self._reused.state_dict()
+        return state
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Goes on from :meth:`state_dict`."""
+        if 'reused' in state_dict:
+            self._reused.load_state_dict(state_dict.pop('reused'))
+        super().load_state_dict(state_dict)
+
+    def _plan_cycle(self) -> None:
+        """What the accumulation cycle that begins now does; a change of settings within it waits for the next."""
+        self._active_radius = self.radius
+        between = self._inner_count // self._accumulative_counts % self.interval != 0
+        self._reuses = between and bool(self._reused.direction)
+
+    def _of_this_rank(self, model: nn.Module) -> AbstractContextManager:
+        """The first pass of a rank keeps its gradient to itself, unless all are to climb along the mean."""
+        own = self.ddp_sync == 'rank' and hasattr(model, 'no_sync')
+        return model.no_sync() if own else nullcontext()
+
+    @contextmanager
+    def _find_neurons(self, model: nn.Module) -> Iterator[None]:
+        if self._neurons is not None:
+            yield
+            return
+        check_not_sharded(model)
+        with trace_norms(model) as followers:
+            yield
+        self._neurons = collect_neurons(model, followers)
 
     def _note(self, forward: NotedForward) -> None:
         if not self._micro_batches:
             self._buffers_at_start.save(list(forward.model.buffers()))
         self._pending = forward
 
-    def _sharpness_aware_step(self, step_kwargs: dict, zero_kwargs: dict) -> None:
-        """From the gradient at w to the step with the gradient at w + eps."""
-        climbed = self._climb()
-        self.zero_grad(**zero_kwargs)
-        self._second_pass()
-        self._weights.restore()
-        if climbed and self._is_finite([t.grad for t in self._neurons.with_gradient().tensors()]):
-            self.step(**step_kwargs)
+    def _backward(self, loss: Tensor) -> None:
+        scaled = self.scale_loss(loss)
+        self._losses.append(scaled.detach())
+        self.backward(scaled)
+
+    def _grads(self) -> list[Tensor]:
+        return [t.grad for t in self._neurons.with_gradient().tensors()]
+
+    def _end_cycle(self, step_kwargs: dict, zero_kwargs: dict) -> None:
+        """From the gradient at w to the step."""
+        if self._reuses and self._reused.ready_for(self._grads()):
+            self._reused.add_to(self._grads())
+            numbers = self._descend(True, step_kwargs)
+            self._log(grad_norm_at_w=numbers[0], loss_at_w=numbers[1])
         else:
-            self._skip()
+            self._sharpness_aware_step(step_kwargs, zero_kwargs)
         self.zero_grad(**zero_kwargs)
         self._micro_batches.clear()
 
+    def _sharpness_aware_step(self, step_kwargs: dict, zero_kwargs: dict) -> None:
+        climbed, loss = self._climb()
+        self.zero_grad(**zero_kwargs)
+        try:
+            self._second_pass()
+        finally:
+            self._perturbation.come_back()
+        if self.interval > 1:
+            self._reused.note_second(self._grads())
+        norm, loss_there = self._descend(climbed, step_kwargs)
+        self._log(grad_norm_at_w_eps=norm, loss_at_w_eps=loss_there, skipped_steps=self.skipped_steps)
+        if self.ascent_fraction == 1:
+            self._log(sharpness=loss_there - loss)
+
     @torch.no_grad()
-    def _climb(self) -> bool:
-        """Moves the weights to w + eps; at a gradient that is not finite they stay, and the answer is False."""
+    def _climb(self) -> tuple[bool, float]:
+        """Moves the weights to w + eps; at a gradient that is not finite they stay.
+
+        Returns:
+            Whether they moved, and the loss at w.
+        """
         neurons = self._neurons.with_gradient()
         weights = [layer.weight for layer in neurons.layers]
+        self._unscale(self._grads())
+        if self.interval > 1:
+            self._reused.note_first(self._grads())
         radii = self._active_radius(weights, [w.grad for w in weights])
-        scaled, scales = scale_gradients(neurons, self.eta)
-        norm = global_norm(scaled)
-        tensors = neurons.tensors()
-        if not torch.isfinite(norm):
-            self._weights.save(tensors)
-            return False
-        eps = perturbation(neurons, scaled, scales, norm, radii, self.norm_scope)
-        climb(tensors, eps, self._weights)
-        return True
+        norm = self._perturbation.norm(neurons)
+        norm, low, mean, high, loss = read_numbers(norm, radius_range(radii, norm), self._loss())
+        self._log(rho_min=low, rho_mean=mean, rho_max=high, grad_norm_at_w=norm, loss_at_w=loss)
+        if math.isfinite(norm):
+            self._perturbation.climb(neurons, radii, norm)
+        return math.isfinite(norm), loss
 
     def _second_pass(self) -> None:
-        """Accumulates the gradient of every micro-batch at the present weights; norm statistics stay as they are."""
-        buffers = list(self._micro_batches[0].forward.model.buffers())
-        self._buffers_after_first.save(buffers)
+        """Accumulates the gradient of every micro-batch at the present weights; norm statistics move once a step."""
+        if self.ascent_fraction == 1:
+            self._buffers_after_first.save(list(self._micro_batches[0].forward.model.buffers()))
+        else:
+            self._buffers_at_start.restore()
         for micro in self._micro_batches:
             self._inner_count = micro.inner_count
             model = micro.forward.model
             with super().optim_context(model):
                 losses = micro.forward.replay()
-            parser = model.module if is_model_wrapper(model) else model
-            loss, _ = parser.parse_losses(losses)
-            self.backward(self.scale_loss(loss))
-        self._buffers_after_first.restore()
+            self._backward(bare_model(model).parse_losses(losses)[0])
+        if self.ascent_fraction == 1:
+            self._buffers_after_first.restore()
 
-    @staticmethod
     @torch.no_grad()
-    def _is_finite(grads: list[Tensor]) -> bool:
-        return bool(torch.isfinite(global_norm(grads)))
+    def _descend(self, climbed: bool, step_kwargs: dict) -> tuple[float, float]:
+        """Steps along the gradient that lies ready, if it and the first one are finite on all ranks.
+
+        Returns:
+            Its norm, and the loss it belongs to.
+        """
+        norm = global_norm(self._grads())
+        agreed = (torch.isfinite(norm) & climbed).to(norm.dtype)
+        all_reduce(agreed, 'min')
+        self._unscale([norm])
+        agreed, norm, loss = read_numbers(agreed, norm, self._loss())
+        self._step_if(bool(agreed), step_kwargs)
+        if not agreed:
+            self._skip()
+        return norm, loss
+
+    def _step_if(self, is_finite: bool, step_kwargs: dict) -> None:
+        if is_finite:
+            self.step(**step_kwargs)
+
+    def _unscale(self, tensors: list[Tensor]) -> None:
+        """Takes the loss scale of mixed precision out of ``tensors``; there is none here."""
+
+    def _loss(self) -> Tensor:
+        """The mean loss over the micro-batches since the last call."""
+        losses, self._losses = self._losses, []
+        return torch.stack(losses).sum()
+
+    def _log(self, **numbers: float) -> None:
+        for name, value in numbers.items():
+            key = f'train/{name}'
+            self.message_hub.log_scalars.setdefault(key, HistoryBuffer(max_length=HISTORY))
+            self.message_hub.update_scalar(key, value, resumed=False)
 
     def _skip(self) -> None:
         self._buffers_at_start.restore()
+        self._reused.direction = []
         self.skipped_steps += 1
         print_log(
             f'A gradient is not finite: this step is skipped ({self.skipped_steps} skipped so far).',

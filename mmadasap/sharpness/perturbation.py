@@ -1,11 +1,31 @@
 """Climb to w + eps and come back to w (AdaSAP, Eq. 5-6 with Eq. 5's denominator)."""
-from typing import Optional
+from collections.abc import Iterator
+from typing import Optional, Union
 
 import torch
 from torch import Tensor, nn
 
-from .neurons import Neurons
+from .neurons import NeuronLayer, Neurons
 from .radius import Radius
+
+
+def fits(tensors: list[Tensor], others: list[Tensor]) -> bool:
+    """Whether two lists of tensors agree in length, shapes, dtypes, devices and memory layout."""
+    return len(tensors) == len(others) and all(
+        t.shape == o.shape and t.dtype == o.dtype and t.device == o.device and t.stride() == o.stride()
+        for t, o in zip(tensors, others))
+
+
+def batches(*lists: list[Tensor]) -> Iterator[tuple[list[Tensor], ...]]:
+    """Parallel lists in the portions that foreach kernels are fastest on.
+
+    Yields:
+        On a device all tensors at once (few kernels), on a processor one after another (each stays in its cache).
+    """
+    if lists[0] and lists[0][0].device.type != 'cpu':
+        yield lists
+    else:
+        yield from zip(*([[t] for t in tensors] for tensors in lists))
 
 
 class TensorBackup:
@@ -19,10 +39,7 @@ class TensorBackup:
     def save(self, tensors: list[Tensor]) -> None:
         """Copies the values of ``tensors``."""
         self._tensors = tensors
-        fits = len(tensors) == len(self._copies) and all(
-            t.shape == c.shape and t.dtype == c.dtype and t.device == c.device
-            for t, c in zip(tensors, self._copies))
-        if not fits:
+        if not fits(tensors, self._copies):
             self._copies = [t.detach().clone() for t in tensors]
         elif tensors:
             torch._foreach_copy_(self._copies, tensors)
@@ -34,78 +51,118 @@ class TensorBackup:
             torch._foreach_copy_(self._tensors, self._copies)
 
 
-def scale_gradients(neurons: Neurons, eta: Optional[float]) -> tuple[list[Tensor], Optional[list[Tensor]]]:
-    """``T g`` for every tensor of ``neurons``, and T.
-
-    Args:
-        neurons: Tensors that all have a gradient.
-        eta: ASAM's eta, with ``T = |w| + eta`` on weights and 1 on biases; None is SAM, ``T = 1`` everywhere.
-
-    Returns:
-        ``T g`` in the order of ``neurons.tensors()`` (for SAM the gradients themselves), and T (None for SAM).
-    """
-    tensors = neurons.tensors()
-    grads = [t.grad for t in tensors]
-    if eta is None:
-        return grads, None
-    scales = [torch.ones_like(t) if bias else t.detach().abs().add_(eta)
-              for t, bias in zip(tensors, neurons.bias_flags())]
-    return list(torch._foreach_mul(grads, scales)), scales
-
-
 def global_norm(tensors: list[Tensor]) -> Tensor:
-    """L2 norm of all tensors together, a scalar; not finite if any entry is not."""
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))
+    """L2 norm of all tensors together, a scalar; not finite if any entry is not, or if there are none."""
+    norms = [norm for batch, in batches(tensors) for norm in torch._foreach_norm(batch)]
+    return torch.linalg.vector_norm(torch.stack(norms)) if norms else torch.tensor(torch.nan)
 
 
-def perturbation(neurons: Neurons, scaled: list[Tensor], scales: Optional[list[Tensor]], norm: Tensor,
-                 radii: tuple[list[Radius], Radius], norm_scope: str) -> list[Tensor]:
-    """``eps = rho T^2 g / ||T g||`` for every tensor; a zero gradient gives zero. Overwrites ``scaled``.
+def read_numbers(*tensors: Tensor) -> list[float]:
+    """The entries of all tensors, brought to the host together: one synchronisation with the device."""
+    return torch.cat([t.reshape(-1) for t in tensors]).tolist()
+
+
+class Perturbation:
+    """Takes weights from w to ``w + eps``, ``eps = rho T^2 g / ||T g||``, and back, with memory for one copy of them.
+
+    w + eps is written beside w and the parameters are pointed at it; coming back points them at w again, untouched.
 
     Args:
-        neurons: Tensors that all have a gradient.
-        scaled: ``T g``, and ``scales``: T, from :func:`scale_gradients`.
-        norm: ``||T g||`` over all of them.
-        radii: Radii of each layer's neurons and of the other tensors, from a radius policy.
-        norm_scope: 'global' divides by ``norm``, so that a constant radius is SAM or ASAM exactly; 'neuron' divides
-            each neuron by its own norm (Eq. 6 to the letter).
+        eta: ASAM's eta, with ``T = |w| + eta`` on weights and 1 on biases; None is SAM, ``T = 1`` everywhere.
+        norm_scope: 'global' divides by the norm over all tensors, so that a constant radius is SAM or ASAM exactly;
+            'neuron' divides each neuron by its own norm (Eq. 6 to the letter).
     """
-    factors = _factors(neurons, scaled, norm, radii, norm_scope)
-    torch._foreach_mul_(scaled, factors)
-    if scales is not None:
-        torch._foreach_mul_(scaled, scales)
-    return scaled
+
+    def __init__(self, eta: Optional[float], norm_scope: str):
+        self.eta, self.norm_scope = eta, norm_scope
+        self._beside: list[Tensor] = []
+        self._climbed: list[nn.Parameter] = []
+
+    @torch.no_grad()
+    def norm(self, neurons: Neurons) -> Tensor:
+        """``||T g||`` over tensors that all have a gradient, a scalar; overwrites the gradients with ``T g``."""
+        tensors = neurons.tensors()
+        if not fits(tensors, self._beside):
+            self._beside = [torch.empty_like(t) for t in tensors]
+        for weights, scales, grads in self._scaled(neurons):
+            torch._foreach_copy_(scales, weights)
+            torch._foreach_abs_(scales)
+            torch._foreach_add_(scales, self.eta)
+            torch._foreach_mul_(grads, scales)
+        return global_norm([t.grad for t in tensors])
+
+    @torch.no_grad()
+    def climb(self, neurons: Neurons, radii: tuple[list[Radius], Radius], norm: float) -> None:
+        """Moves the weights to w + eps; a zero gradient moves nothing.
+
+        Args:
+            neurons: What :meth:`norm` was just called with; its gradients are used up.
+            radii: Radii of each layer's neurons and of the other tensors, from a radius policy.
+            norm: The finite number :meth:`norm` returned.
+        """
+        for _, scales, grads in self._scaled(neurons):
+            torch._foreach_mul_(grads, scales)
+        tensors = neurons.tensors()
+        grads = [t.grad for t in tensors]
+        factors = self._factors(neurons, radii, norm)
+        if isinstance(factors, float):
+            for weights, beside, own in batches(tensors, self._beside, grads):
+                torch._foreach_copy_(beside, weights)
+                torch._foreach_add_(beside, own, alpha=factors)
+        else:
+            for weights, beside, own, factor in batches(tensors, self._beside, grads, factors):
+                torch._foreach_copy_(beside, weights)
+                torch._foreach_addcmul_(beside, own, factor)
+        self._climbed = tensors
+        self._swap()
+
+    def come_back(self) -> None:
+        """Returns the weights to w, bit for bit; does nothing where they are already."""
+        self._swap()
+        self._climbed = []
+
+    def _swap(self) -> None:
+        for i, tensor in enumerate(self._climbed):
+            tensor.data, self._beside[i] = self._beside[i], tensor.data
+
+    def _scaled(self, neurons: Neurons) -> Iterator[tuple[list[Tensor], ...]]:
+        """The tensors that T scales, with room for T and their gradients; none for SAM."""
+        if self.eta is None:
+            return iter(())
+        rows = [(t, beside, t.grad)
+                for t, beside, bias in zip(neurons.tensors(), self._beside, neurons.bias_flags()) if not bias]
+        return batches(*map(list, zip(*rows))) if rows else iter(())
+
+    def _factors(self, neurons: Neurons, radii: tuple[list[Radius], Radius],
+                 norm: float) -> Union[float, list[Tensor]]:
+        """``rho / ||T g||`` for each tensor, shaped to multiply it; one number where it is the same for all."""
+        layer_radii, other_radius = radii
+        if self.norm_scope == 'neuron':
+            layer_norms = [_neuron_norms(layer) for layer in neurons.layers]
+            other_norms = [torch.linalg.vector_norm(t.grad) for t in neurons.others]
+        elif isinstance(other_radius, float):
+            return other_radius / norm if norm > 0 else 0.0
+        else:
+            layer_norms, other_norms = [norm] * len(layer_radii), [norm] * len(neurons.others)
+        factors = []
+        for layer, radius, own_norm in zip(neurons.layers, layer_radii, layer_norms):
+            factor = _divide(radius, own_norm)
+            factors += [_along_rows(factor, t) for t in (layer.weight, *layer.vectors)]
+        return factors + [_divide(other_radius, own_norm) for own_norm in other_norms]
 
 
-def _factors(neurons, scaled, norm, radii, norm_scope) -> list[Tensor]:
-    layer_radii, other_radius = radii
-    parts = iter(scaled)
-    factors = []
-    for layer, radius in zip(neurons.layers, layer_radii):
-        own = [next(parts) for _ in range(1 + len(layer.vectors))]
-        factor = _divide(radius, norm if norm_scope == 'global' else _neuron_norms(own))
-        factors += [_along_rows(factor, t) for t in own]
-    factors += [_divide(other_radius, norm if norm_scope == 'global' else torch.linalg.vector_norm(t)) for t in parts]
-    return factors
-
-
-def _neuron_norms(own: list[Tensor]) -> Tensor:
-    squares = own[0].flatten(1).square().sum(1)
-    for vector in own[1:]:
-        squares = squares + vector.square()
+def _neuron_norms(layer: NeuronLayer) -> Tensor:
+    squares = torch.linalg.vector_norm(layer.weight.grad.flatten(1), dim=1).square()
+    for vector in layer.vectors:
+        squares = squares + vector.grad.square()
     return squares.sqrt()
 
 
-def _divide(radius: Radius, norm: Tensor) -> Tensor:
+def _divide(radius: Radius, norm: Union[float, Tensor]) -> Tensor:
+    if isinstance(norm, float):
+        return radius / norm if norm > 0 else torch.zeros_like(radius)
     return torch.where(norm > 0, radius / norm, 0)
 
 
 def _along_rows(factor: Tensor, tensor: Tensor) -> Tensor:
     return factor if factor.dim() == 0 else factor.view(-1, *[1] * (tensor.dim() - 1))
-
-
-@torch.no_grad()
-def climb(tensors: list[nn.Parameter], eps: list[Tensor], backup: TensorBackup) -> None:
-    """Moves ``tensors`` from w to w + eps; ``backup.restore()`` returns to w."""
-    backup.save(tensors)
-    torch._foreach_add_(tensors, eps)

@@ -27,7 +27,7 @@ class UniformRadius:
 
     def __call__(self, weights: list[Tensor], grads: list[Tensor]) -> tuple[list[Radius], Radius]:
         """Radii of each layer's neurons, and the radius of tensors no neuron owns."""
-        return [self.rho] * len(weights), self.rho
+        return [float(self.rho)] * len(weights), float(self.rho)
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,11 @@ class AdaptiveRadius:
     def __call__(self, weights: list[Tensor], grads: list[Tensor]) -> tuple[list[Radius], Radius]:
         """Radii of each layer's neurons, and the radius (the mean) of tensors no neuron owns."""
         if not weights:
-            return [], (self.rho_min + self.rho_max) / 2
+            return [], float(self.rho_min + self.rho_max) / 2
         sizes = [len(w) for w in weights]
-        scores = torch.cat(SCORES[self.score](weights, grads))
-        live = torch.cat(SCORES['l2'](weights, grads)) > 0
+        norms = torch.cat(SCORES['l2'](weights, grads))
+        scores = norms if self.score == 'l2' else torch.cat(SCORES[self.score](weights, grads))
+        live = norms > 0
         position = POSITIONS[self.mapping]
         if self.score_scope == 'layer':
             parts = zip(scores.split(sizes), live.split(sizes))
@@ -92,6 +93,15 @@ def rank_position(scores: Tensor, live: Tensor) -> Tensor:
     last = torch.searchsorted(ordered, scores, right=True) - 1
     count = live.sum()
     return torch.where(count > 1, (first + last).to(scores.dtype) / 2 / (count - 1).clamp(min=1), 0.5)
+
+
+def radius_range(radii: tuple[list[Radius], Radius], like: Tensor) -> Tensor:
+    """Least, mean and greatest radius of what a policy returned, shape (3,), on the device of ``like``."""
+    layer_radii, other_radius = radii
+    if isinstance(other_radius, float):
+        return like.new_full((3, ), other_radius)
+    every = torch.cat(layer_radii)
+    return torch.stack([every.amin(), every.mean(), every.amax()])
 
 
 POSITIONS = dict(linear=linear_position, rank=rank_position)

@@ -13,6 +13,7 @@ from mmadasap.engine.launch import (
     set_amp,
     set_auto_scale_lr,
     set_resume,
+    start_processes,
 )
 from mmadasap.errors import UserError
 from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
@@ -38,14 +39,29 @@ def test_a_missing_config_is_named():
         read_config(parse('nowhere.py'))
 
 
-def test_amp_never_removes_our_wrapper():
-    cfg = Config(dict(optim_wrapper=dict(type='mmadasap.AdaSAPOptimWrapper')))
-    with pytest.raises(UserError, match='mmadasap.AdaSAPOptimWrapper'):
+def test_amp_keeps_the_kind_of_wrapper():
+    for kind, wanted in (('mmadasap.AdaSAPOptimWrapper', 'mmadasap.AmpAdaSAPOptimWrapper'),
+                         ('mmadasap.AmpAdaSAPOptimWrapper', 'mmadasap.AmpAdaSAPOptimWrapper'),
+                         ('AmpOptimWrapper', 'AmpOptimWrapper')):
+        cfg = Config(dict(optim_wrapper=dict(type=kind, loss_scale=128.0)))
         set_amp(cfg)
-    assert cfg.optim_wrapper.type == 'mmadasap.AdaSAPOptimWrapper'
+        assert cfg.optim_wrapper.type == wanted and cfg.optim_wrapper.loss_scale == 128.0
     plain = Config(dict(optim_wrapper=dict(optimizer=dict(type='SGD'))))
     set_amp(plain)
     assert plain.optim_wrapper.type == 'AmpOptimWrapper' and plain.optim_wrapper.loss_scale == 'dynamic'
+
+
+def test_amp_never_removes_a_wrapper_it_does_not_know():
+    cfg = Config(dict(optim_wrapper=dict(type='somebody.OptimWrapper')))
+    with pytest.raises(UserError, match='somebody.OptimWrapper'):
+        set_amp(cfg)
+    assert cfg.optim_wrapper.type == 'somebody.OptimWrapper'
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='about machines without a device')
+def test_a_launcher_that_needs_a_device_is_refused_without_one():
+    with pytest.raises(UserError, match='--launcher slurm needs a CUDA device'):
+        start_processes(Config(dict(launcher='slurm')))
 
 
 def test_auto_scale_lr():

@@ -2,9 +2,11 @@ import copy
 
 import pytest
 import torch
+from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmadasap.engine import AdaSAPOptimWrapper
 from mmadasap.errors import UserError
@@ -199,12 +201,129 @@ def test_a_loss_from_elsewhere_is_refused():
 
 @pytest.mark.parametrize('kwargs, message', [
     (dict(radius=dict(type='UniformRadius', rho=-1)), 'rho=-1'),
+    (dict(radius=dict(type='AdaptiveRadius', rho_min=0.2, rho_max=0.1)), 'rho_min=0.2'),
+    (dict(radius=dict(type='AdaptiveRadius', rho_min=0.1, rho_max=0.2, score='l1')), "score='l1'"),
     (dict(radius=SAM, norm_scope='row'), "norm_scope='row'"),
     (dict(radius=SAM, eta=-0.1), 'eta=-0.1'),
+    (dict(radius=SAM, ddp_sync='all'), "ddp_sync='all'"),
+    (dict(radius=SAM, interval=0), 'interval=0'),
+    (dict(radius=SAM, interval=1.5), 'interval=1.5'),
+    (dict(radius=SAM, reuse_scale=-1), 'reuse_scale=-1'),
+    (dict(radius=SAM, ascent_fraction=0), 'ascent_fraction=0'),
+    (dict(radius=SAM, ascent_fraction=1.5), 'ascent_fraction=1.5'),
 ])
 def test_wrong_arguments_are_refused(kwargs, message):
     with pytest.raises(UserError, match=message):
-        AdaSAPOptimWrapper(torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.1), **kwargs)
+        AdaSAPOptimWrapper(torch.optim.SGD([nn.Parameter(torch.ones(1, 1))], lr=0.1), **kwargs)
+
+
+def test_a_radius_without_neurons_is_refused_at_construction():
+    norm = nn.BatchNorm2d(4)
+    with pytest.raises(UserError, match='needs neurons'):
+        AdaSAPOptimWrapper(torch.optim.SGD(norm.parameters(), lr=0.1), radius=SAM)
+    AdaSAPOptimWrapper(torch.optim.SGD(norm.parameters(), lr=0.1), radius=None)
+
+
+def test_reused_direction_by_hand():
+    # Step 1 at w = (3, 4): g = (3, 8) (b counts twice), the second gradient at w + eps is not along g. Learning rate 0
+    # keeps w; step 2 reuses v = g2 - (g2.g / g.g) g and steps along g + 0.5 |g| / |v| v with one pass.
+    model = Quadratic(3.0, 4.0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    wrapper = AdaSAPOptimWrapper(optimizer, radius=dict(type='UniformRadius', rho=0.5), interval=2, reuse_scale=0.5)
+    batch = dict(x=torch.tensor([1.0, 2.0], dtype=torch.float64))
+    model.train_step(batch, wrapper)
+    optimizer.param_groups[0]['lr'] = 1.0
+    model.train_step(batch, wrapper)
+    assert len(model.seen) == 3
+    g = torch.tensor([3.0, 8.0], dtype=torch.float64)
+    second = torch.tensor([1.0, 2.0], dtype=torch.float64) * torch.tensor(model.seen[1], dtype=torch.float64)
+    v = second - second @ g / (g @ g) * g
+    expected = torch.tensor([3.0, 4.0]) - (g + 0.5 * g.norm() / v.norm() * v)
+    assert model.layer.weight.detach().flatten().tolist() == pytest.approx(expected.tolist(), abs=1e-12)
+    model.train_step(batch, wrapper)
+    assert len(model.seen) == 5
+
+
+@pytest.mark.parametrize('stop', [3, 4])
+def test_resuming_goes_on_with_the_reused_direction(tmp_path, stop):
+    wrapper = dict(type='mmadasap.AdaSAPOptimWrapper', radius=SAM, interval=3)
+
+    def run(name, **kwargs):
+        return make_runner(tmp_path / name, dict(wrapper), batch_size=12, **kwargs)
+
+    whole = values(run('whole', epochs=6).train())
+    run('first', epochs=stop).train()
+    resumed = run('second', epochs=6, load_from=str(tmp_path / f'first/epoch_{stop}.pth'), resume=True).train()
+    assert same(values(resumed), whole)
+
+
+def test_the_first_pass_sees_a_part_and_statistics_come_from_the_whole_batch():
+    torch.manual_seed(0)
+    model, data = ToyClassifier(), ToyData()
+    sizes = []
+    model.net.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+    wrapper = AdaSAPOptimWrapper(
+        torch.optim.SGD(model.parameters(), lr=0.1), radius=dict(type='UniformRadius', rho=0), ascent_fraction=0.3)
+    twin = copy.deepcopy(model)
+    model.train_step(dict(inputs=data.images, labels=data.labels), wrapper)
+    assert sizes == [4, 12]
+    twin.train_step(
+        dict(inputs=data.images, labels=data.labels), OptimWrapper(torch.optim.SGD(twin.parameters(), lr=0.1)))
+    assert same(values(model), values(twin))
+
+
+def test_an_error_in_the_second_pass_leaves_the_weights_at_w():
+    model = Quadratic(3.0, 4.0)
+    forward = model.forward
+
+    def fail_at_the_second_call(x, mode='tensor'):
+        if len(model.seen) == 1:
+            raise KeyboardInterrupt
+        return forward(x, mode)
+
+    model.forward = fail_at_the_second_call
+    with pytest.raises(KeyboardInterrupt):
+        one_step(model, radius=SAM)
+    assert model.layer.weight.detach().flatten().tolist() == [3.0, 4.0]
+
+
+def test_numbers_of_the_step_are_in_the_message_hub_and_not_in_checkpoints(tmp_path):
+    # g = (3, 4), norm 5; losses 12.5 and (3.3^2 + 4.4^2) / 2 = 15.125.
+    hub = MessageHub.get_instance(f'numbers-{tmp_path.name}')
+    MessageHub._instance_dict.move_to_end(hub.instance_name)
+    model = Quadratic(3.0, 4.0)
+    one_step(model, radius=dict(type='UniformRadius', rho=0.5))
+    logged = {key: buffer.current() for key, buffer in hub.log_scalars.items()}
+    assert logged == pytest.approx({
+        'train/rho_min': 0.5, 'train/rho_mean': 0.5, 'train/rho_max': 0.5, 'train/grad_norm_at_w': 5,
+        'train/grad_norm_at_w_eps': 5.5, 'train/loss_at_w': 12.5, 'train/loss_at_w_eps': 15.125,
+        'train/sharpness': 2.625, 'train/skipped_steps': 0})
+    assert not hub.state_dict()['log_scalars']
+
+
+def test_two_synchronisations_a_step_whatever_the_depth(monkeypatch):
+    from mmadasap.engine import optim_wrapper
+    reads = []
+
+    class Count(TorchDispatchMode):
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if func.name().startswith('aten::_local_scalar_dense'):
+                reads.append('scalar')
+            return func(*args, **(kwargs or {}))
+
+    read_numbers = optim_wrapper.read_numbers
+    monkeypatch.setattr(optim_wrapper, 'read_numbers', lambda *t: (reads.append('together'), read_numbers(*t))[1])
+    data = ToyData()
+    for radius in (SAM, ADAPTIVE):
+        model = ToyClassifier()
+        wrapper = AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), radius=radius, asam=True)
+        with wrapper.optim_context(model):
+            loss = model(inputs=data.images, labels=data.labels, mode='loss')['loss']
+        reads.clear()
+        with Count():
+            wrapper.update_params(loss)
+        assert reads == ['together', 'together']
 
 
 @pytest.mark.gpu

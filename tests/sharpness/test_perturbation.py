@@ -6,12 +6,11 @@ from mmadasap.sharpness import (
     AdaptiveRadius,
     NeuronLayer,
     Neurons,
+    Perturbation,
     TensorBackup,
     UniformRadius,
-    climb,
     global_norm,
-    perturbation,
-    scale_gradients,
+    read_numbers,
 )
 
 
@@ -23,11 +22,18 @@ def toy():
 
 
 def perturb(neurons, policy, eta=None, norm_scope='global'):
+    """eps of every tensor, found by climbing and coming back."""
+    tensors = neurons.tensors()
+    before = [t.detach().clone() for t in tensors]
     weights = [layer.weight for layer in neurons.layers]
-    radii = policy(weights, [w.grad for w in weights])
+    perturbation = Perturbation(eta, norm_scope)
     with torch.no_grad():
-        scaled, scales = scale_gradients(neurons, eta)
-        return perturbation(neurons, scaled, scales, global_norm(scaled), radii, norm_scope)
+        radii = policy(weights, [w.grad for w in weights])
+        perturbation.climb(neurons, radii, perturbation.norm(neurons).item())
+        eps = [t - b for t, b in zip(tensors, before)]
+    perturbation.come_back()
+    assert all(torch.equal(t, b) for t, b in zip(tensors, before))
+    return eps
 
 
 def test_sam_by_hand():
@@ -84,15 +90,21 @@ def test_a_zero_gradient_gives_no_perturbation(norm_scope, eta):
         assert torch.equal(e, torch.zeros_like(e))
 
 
-def test_return_is_bit_exact():
+@pytest.mark.parametrize('eta', [None, 0.01])
+def test_return_is_bit_exact_and_leaves_the_memory_of_w_alone(eta):
     torch.manual_seed(0)
-    tensors = [nn.Parameter(torch.randn(50) * 10**k) for k in range(-5, 5)]
-    before = [t.detach().clone() for t in tensors]
-    backup = TensorBackup()
-    climb(tensors, [torch.randn(50) for _ in tensors], backup)
-    assert not torch.equal(tensors[0], before[0])
-    backup.restore()
-    assert all(torch.equal(t, b) for t, b in zip(tensors, before))
+    weights = [nn.Parameter(torch.randn(50, 1) * 10.0**k) for k in range(-1, 2)]
+    neurons = Neurons(tuple(NeuronLayer(w, (), ()) for w in weights), (), ())
+    before = [(w.detach().clone(), w.data_ptr()) for w in weights]
+    perturbation = Perturbation(eta, 'global')
+    for _ in range(2):
+        for w in weights:
+            w.grad = torch.randn_like(w)
+        perturbation.climb(neurons, UniformRadius(1.0)(weights, []), perturbation.norm(neurons).item())
+        assert not any(torch.equal(w, b) for w, (b, _) in zip(weights, before))
+        perturbation.come_back()
+        perturbation.come_back()
+        assert all(torch.equal(w, b) and w.data_ptr() == p for w, (b, p) in zip(weights, before))
 
 
 def test_backup_follows_shapes_that_change():
@@ -108,3 +120,7 @@ def test_backup_follows_shapes_that_change():
 def test_norm_of_a_gradient_that_is_not_finite_is_not_finite():
     assert not torch.isfinite(global_norm([torch.ones(3), torch.tensor([float('nan')])]))
     assert not torch.isfinite(global_norm([torch.ones(3), torch.tensor([float('inf')])]))
+
+
+def test_numbers_are_read_together():
+    assert read_numbers(torch.tensor(1.5), torch.tensor([2.0, 3.0], dtype=torch.float64)) == [1.5, 2.0, 3.0]

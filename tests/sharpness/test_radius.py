@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mmadasap.errors import UserError
-from mmadasap.sharpness import AdaptiveRadius, UniformRadius, build_radius
+from mmadasap.sharpness import AdaptiveRadius, UniformRadius, build_radius, radius_range
 
 
 def rows(*norms):
@@ -90,3 +90,11 @@ def test_build_radius():
 def test_wrong_arguments_are_refused_by_name(cfg, message):
     with pytest.raises(UserError, match=message.replace('(', r'\(')):
         build_radius(cfg)
+
+
+def test_range_of_radii_by_hand():
+    # Scores 1, 2, 5: radii 0.5, 0.4, 0.1.
+    adaptive = radii_of(AdaptiveRadius(0.1, 0.5), [1, 2], [5])
+    torch.testing.assert_close(radius_range(adaptive, torch.ones(())), torch.tensor([0.1, 1 / 3, 0.5]))
+    uniform = radii_of(UniformRadius(2), [1, 2], [5])
+    assert radius_range(uniform, torch.ones(())).tolist() == [2, 2, 2]

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mmadasap.sharpness import RandomState, note_forward
+from mmadasap.sharpness import RandomState, note_forward, part_of_batch
 
 
 class Draws(nn.Module):
@@ -35,3 +35,24 @@ def test_nothing_is_noted_outside():
         pass
     model(torch.zeros(2), mode='loss')
     assert noted == [] and not model._forward_pre_hooks
+
+
+class Echo(nn.Module):
+
+    def forward(self, inputs, samples=None, mode='tensor'):
+        return len(inputs), samples
+
+
+def test_the_call_sees_a_part_of_the_batch_and_its_replay_the_whole():
+    noted, model = [], Echo()
+    with note_forward(model, noted.append, fraction=0.5):
+        assert model(torch.zeros(5, 2), samples=list('abcde'), mode='loss') == (3, ['a', 'b', 'c'])
+        assert model(torch.zeros(5, 2), samples=list('abcde')) == (5, list('abcde'))
+    assert noted[0].replay() == (5, list('abcde'))
+
+
+def test_a_part_of_a_batch_at_any_depth():
+    images = torch.arange(4)
+    part = part_of_batch(dict(views=[images, dict(labels=images.view(4, 1))], scale=torch.tensor(2), size=(8, 8)), 4, 1)
+    assert part['views'][0].tolist() == [0] and part['views'][1]['labels'].tolist() == [[0]]
+    assert part['scale'] == 2 and part['size'] == (8, 8)
