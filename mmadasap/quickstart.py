@@ -9,20 +9,18 @@ from typing import Optional
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmengine.runner import Runner, find_latest_checkpoint, load_checkpoint
+from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmadasap.corruption import SUBSETS
 from mmadasap.datasets.shapes import CLASSES, write_shapes
 from mmadasap.datasets.voc import classes_in
 from mmadasap.engine.host import raw_outputs
-from mmadasap.engine.launch import adopt_slim_model
+from mmadasap.engine.launch import load_network
 from mmadasap.errors import UserError
 from mmadasap.evaluation import RobustnessResult, evaluate_robustness, format_results
 from mmadasap.fileio import write_json
 from mmadasap.latency import interleaved_medians
 from mmadasap.pruning import COSTS, LayerShape, count_parameters, trace_layers
-from mmadasap.registry import MODELS
 from mmadasap.visualization import draw_channels, draw_panels
 
 STAGES = dict(dense='ssd256_r50-w16_dense_shapes.py', slim='ssd256_r50-w16_adasap-p-macs50_shapes.py')
@@ -119,16 +117,6 @@ def train_stage(cfg: Config, start: Optional[str]) -> str:
         cfg.resume, cfg.load_from = found is not None, found or start
         Runner.from_cfg(cfg).train()
     return last
-
-
-def load_network(cfg: Config, checkpoint: str) -> torch.nn.Module:
-    """The network of a stage with its trained weights, ready to predict."""
-    cfg = Config(cfg._cfg_dict.to_dict())
-    adopt_slim_model(cfg, checkpoint)
-    init_default_scope(cfg.default_scope)
-    model = MODELS.build(cfg.model)
-    load_checkpoint(model, checkpoint, map_location='cpu')
-    return model.eval()
 
 
 def network_rows(models: dict[str, torch.nn.Module], size: int) -> tuple[dict[str, dict], dict[str, list[LayerShape]]]:

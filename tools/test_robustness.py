@@ -5,8 +5,7 @@ import os.path as osp
 from mmengine.config import Config
 
 from mmadasap.corruption import check_corruption, resolve_corruptions
-from mmadasap.engine.launch import adopt_slim_model, check_load_from, run_tool
-from mmadasap.errors import UserError
+from mmadasap.engine.launch import adopt_slim_model, check_load_from, pairs, run_tool
 from mmadasap.evaluation import evaluate_robustness, format_results
 from mmadasap.fileio import write_json
 
@@ -19,13 +18,12 @@ def main() -> None:
     parser.add_argument('--severities', nargs='+', type=int, default=[3], help='1 to 5')
     parser.add_argument('--out', default='robustness.json', help='results as JSON')
     args = parser.parse_args()
-    if len(args.pairs) % 2:
-        raise UserError(f'{len(args.pairs)} paths are no pairs; give CONFIG CHECKPOINT for every model.')
+    models = pairs(args.pairs)
     corruptions = resolve_corruptions(args.corruptions)
     for severity in args.severities:
         check_corruption(corruptions[0], severity)
     results = {}
-    for config, checkpoint in zip(args.pairs[::2], args.pairs[1::2]):
+    for config, checkpoint in models:
         cfg = Config.fromfile(config)
         cfg.load_from = checkpoint
         cfg.work_dir = osp.dirname(osp.abspath(args.out))

@@ -9,11 +9,14 @@ from typing import Optional
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
-from mmengine.runner import find_latest_checkpoint
+from mmengine.registry import init_default_scope
+from mmengine.runner import find_latest_checkpoint, load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
+from torch import nn
 
 from mmadasap.engine.slim_config import checkpoint_channels, make_slim
 from mmadasap.errors import UserError
+from mmadasap.registry import MODELS
 
 # A wrapper and its mixed-precision sibling.
 AMP_TYPES = {
@@ -124,6 +127,17 @@ def check_load_from(cfg: Config) -> None:
                         '(--cfg-options load_from=PATH).')
 
 
+def pairs(paths: list[str]) -> list[tuple[str, str]]:
+    """Configs and checkpoints that were given one after the other.
+
+    Raises:
+        UserError: Their number is odd.
+    """
+    if len(paths) % 2:
+        raise UserError(f'{len(paths)} paths are no pairs; give CONFIG CHECKPOINT for every model.')
+    return list(zip(paths[::2], paths[1::2]))
+
+
 def adopt_slim_model(cfg: Config, checkpoint: str) -> Optional[str]:
     """Makes ``cfg`` build the slim network a checkpoint holds.
 
@@ -135,3 +149,13 @@ def adopt_slim_model(cfg: Config, checkpoint: str) -> Optional[str]:
         return None
     make_slim(cfg.model, channels)
     return f'{checkpoint} holds a pruned network: its widths are used instead of those of the config.'
+
+
+def load_network(cfg: Config, checkpoint: str) -> nn.Module:
+    """The network of a config, or the slim one a checkpoint holds, with the checkpoint's weights, ready to predict."""
+    cfg = Config(cfg._cfg_dict.to_dict())
+    adopt_slim_model(cfg, checkpoint)
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(cfg.model)
+    load_checkpoint(model, checkpoint, map_location='cpu')
+    return model.eval()

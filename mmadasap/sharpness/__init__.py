@@ -1,4 +1,5 @@
 """Sharpness-aware steps with one radius per neuron (AdaSAP, steps 1 and 3). Knows torch and nothing of mmengine."""
+from .measure import Sharpness, measure_sharpness
 from .neurons import NeuronLayer, Neurons, collect_neurons, trace_norms
 from .perturbation import Perturbation, TensorBackup, global_norm, read_numbers
 from .radius import AdaptiveRadius, UniformRadius, build_radius, radius_range
@@ -7,6 +8,6 @@ from .reuse import ReusedDirection
 
 __all__ = [
     'AdaptiveRadius', 'NeuronLayer', 'Neurons', 'NotedForward', 'Perturbation', 'RandomState', 'ReusedDirection',
-    'TensorBackup', 'UniformRadius', 'build_radius', 'collect_neurons', 'global_norm', 'note_forward', 'part_of_batch',
-    'radius_range', 'read_numbers', 'trace_norms'
+    'Sharpness', 'TensorBackup', 'UniformRadius', 'build_radius', 'collect_neurons', 'global_norm', 'measure_sharpness',
+    'note_forward', 'part_of_batch', 'radius_range', 'read_numbers', 'trace_norms'
 ]

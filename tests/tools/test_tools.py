@@ -79,11 +79,26 @@ def test_robustness_writes_its_grid(trained):
     assert 'R_C' in out.stdout
 
 
+@pytest.mark.slow
+def test_sharpness_of_a_slim_checkpoint(trained):
+    root, _ = trained
+    config = root / 'eight.py'
+    config.write_text(f"_base_ = '{root}/slim/slim.py'\n")
+    out = tool('measure_sharpness.py', config, root / 'slim/epoch_3.pth', DENSE, root / 'slim/epoch_3.pth', '--batches',
+               1, '--rho', 0.1, '--out', root / 's.json', cwd=root, check=False)
+    assert 'Error: There is no list of images' in out.stderr
+    out = tool('measure_sharpness.py', config, root / 'slim/epoch_3.pth', '--batches', 1, '--rho', 0.1, '--out',
+               root / 's.json', cwd=root)
+    row = next(iter(json.loads((root / 's.json').read_text())['models'].values()))
+    assert row['projected'] >= row['one_step'] > 0 and 'projected' in out.stdout
+
+
 @pytest.mark.parametrize('name, args, message', [
     ('train.py', ['nowhere.py'], "Error: There is no config file 'nowhere.py'"),
     ('train.py', [ADASAP], "Error: There is no checkpoint 'work_dirs/quickstart/dense/epoch_14.pth'"),
     ('train.py', [DENSE], 'Error: .*There is no list of images at'),
     ('test_robustness.py', [DENSE], 'Error: 1 paths are no pairs'),
+    ('measure_sharpness.py', [DENSE, 'nowhere.pth'], "Error: There is no checkpoint 'nowhere.pth'"),
     ('quickstart.py', ['--data', 'nowhere'], "Error: There is no data folder 'nowhere'"),
 ])
 def test_errors_are_one_line_and_exit_code_1(name, args, message, tmp_path):

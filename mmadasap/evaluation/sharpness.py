@@ -1,0 +1,38 @@
+"""Sharpness (AdaSAP, Eq. 9) of a checkpoint on its training data."""
+import copy
+from functools import partial
+from itertools import islice
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from mmadasap.engine.launch import load_network
+from mmadasap.sharpness import Sharpness, measure_sharpness
+
+
+def evaluate_sharpness(cfg: Config, checkpoint: str, rho: float, batches: int, steps: int) -> Sharpness:
+    """Measures on the first batches of the shuffled training data, seed 0, with norms in eval mode.
+
+    Args:
+        cfg: Config of the network, dense or slim, with train_dataloader.
+        checkpoint: Path of its weights, dense or slim.
+        rho: Radius of the ball.
+        batches: How many batches.
+        steps: Steps of projected ascent after the first.
+
+    Raises:
+        UserError: As :func:`measure_sharpness`.
+    """
+    model = load_network(cfg, checkpoint)
+    loader = copy.deepcopy(cfg.train_dataloader)
+    loader.update(num_workers=0, persistent_workers=False)
+    torch.manual_seed(0)
+    drawn = islice(Runner.build_dataloader(loader, seed=0), batches)
+    inputs = [model.data_preprocessor(batch, training=False) for batch in drawn]
+    return measure_sharpness(model, [partial(_loss, model, data) for data in inputs], rho, steps)
+
+
+def _loss(model: nn.Module, data: dict) -> Tensor:
+    return model.parse_losses(model(**copy.deepcopy(data), mode='loss'))[0]
