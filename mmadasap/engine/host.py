@@ -1,7 +1,6 @@
 """What the hooks need to know of mmengine's runner and the hosts' models."""
 from typing import Any
 
-from mmengine.hooks import EMAHook
 from mmengine.model import BaseAveragedModel, is_model_wrapper
 from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
@@ -28,8 +27,9 @@ def check_not_sharded(model: nn.Module) -> None:
 
 
 def averaged_models(runner) -> list[BaseAveragedModel]:
-    """The averaged copies that the run's EMA hooks hold."""
-    return [h.ema_model for h in runner.hooks if isinstance(h, EMAHook) and hasattr(h, 'ema_model')]
+    """The averaged copies that the run's hooks hold."""
+    held = [getattr(hook, 'ema_model', None) for hook in runner.hooks]
+    return [model for model in held if isinstance(model, BaseAveragedModel)]
 
 
 def refresh(averaged: BaseAveragedModel) -> None:

@@ -1,6 +1,7 @@
 """One hook a file."""
 from .channel_pruning_hook import ChannelPruningHook
 from .channels_last_hook import ChannelsLastHook
+from .mesa_hook import MESAHook
 from .sharpness_phase_hook import SharpnessPhaseHook
 
-__all__ = ['ChannelPruningHook', 'ChannelsLastHook', 'SharpnessPhaseHook']
+__all__ = ['ChannelPruningHook', 'ChannelsLastHook', 'MESAHook', 'SharpnessPhaseHook']

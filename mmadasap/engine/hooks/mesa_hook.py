@@ -1,0 +1,111 @@
+"""Sharpness-aware training at one pass and a forward of an averaged copy (MESA)."""
+from typing import Optional
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import ExponentialMovingAverage
+from torch import Tensor, nn
+
+from mmadasap.engine.host import bare_model, raw_outputs
+from mmadasap.errors import UserError
+from mmadasap.registry import HOOKS
+from mmadasap.sharpness import score_rows, trajectory_loss
+
+
+@HOOKS.register_module()
+class MESAHook(Hook):
+    """Adds ``loss_mesa``, the distance of the class scores to those of an averaged copy (Du et al., arXiv 2205.14083).
+
+    For networks with one dense head (SSD, RetinaNet, YOLOX, ...) or a linear classifier. Use it with a plain optim
+    wrapper, or ``radius=None``. Pruning makes the copy smaller along with the network; checkpoints hold it.
+
+    Args:
+        weight: lambda of the paper, at least 0.
+        temperature: tau of the paper, above 0.
+        decay: Share of the copy that an iteration keeps, between 0 and 1 (paper: 0.9995; less for short runs).
+        begin: Epoch from which the loss is added.
+        head: Name of the module that gives the class scores, or a tuple whose first entry they are.
+
+    Raises:
+        UserError: A value out of range; at the start of training, a model without such a head.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(self,
+                 weight: float = 0.8,
+                 temperature: float = 5.0,
+                 decay: float = 0.9995,
+                 begin: int = 5,
+                 head: str = 'bbox_head'):
+        for name, value, is_right in (('weight', weight, weight >= 0), ('temperature', temperature, temperature > 0),
+                                      ('decay', decay, 0 <= decay < 1), ('begin', begin, begin >= 0)):
+            if not is_right:
+                raise UserError(f'MESAHook: {name}={value} is out of range.')
+        self.weight, self.temperature, self.decay = weight, temperature, decay
+        self.begin, self.head = begin, head
+        self.ema_model: Optional[ExponentialMovingAverage] = None
+        self._active = False
+        self._scores: dict[nn.Module, object] = {}
+
+    def before_run(self, runner) -> None:
+        """Makes the averaged copy."""
+        model = bare_model(runner.model)
+        self._find_head(model)
+        self.ema_model = ExponentialMovingAverage(model, momentum=1 - self.decay)
+
+    def before_train(self, runner) -> None:
+        """Starts the copy as the network, unless it was resumed, and listens to both heads and to the losses."""
+        model = bare_model(runner.model)
+        if self.ema_model.steps == 0:
+            self.ema_model.update_parameters(model)
+        # Not in before_run: other hooks copy the model there, and would copy this one with it.
+        for network in (model, self.ema_model.module):
+            self._find_head(network).register_forward_hook(self._note)
+        model.register_forward_hook(self._add_loss, with_kwargs=True)
+
+    def before_train_epoch(self, runner) -> None:
+        """Begins with the epoch asked for."""
+        self._active = runner.epoch >= self.begin
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        """Moves the copy."""
+        self.ema_model.update_parameters(bare_model(runner.model))
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Adds the copy."""
+        checkpoint['mesa'] = self.ema_model.state_dict()
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Goes on with the copy when resuming; otherwise it starts as the loaded network."""
+        if runner._resume and 'mesa' in checkpoint:
+            self.ema_model.load_state_dict(checkpoint['mesa'])
+
+    def _find_head(self, network: nn.Module) -> nn.Module:
+        try:
+            return network.get_submodule(self.head)
+        except AttributeError:
+            raise UserError(f'MESAHook: head={self.head!r} is no module of {type(network).__name__}; name the one '
+                            'that gives class scores.') from None
+
+    def _note(self, module: nn.Module, inputs: tuple, output: object) -> None:
+        self._scores[module] = output[0] if isinstance(output, tuple) else output
+
+    def _add_loss(self, module: nn.Module, args: tuple, kwargs: dict, losses: dict) -> Optional[dict]:
+        if not self._active or kwargs.get('mode') != 'loss':
+            return None
+        head = self._find_head(module)
+        now, averaged = self._rows(head, head), self._rows(self._predict(args, kwargs), head)
+        sigmoid = getattr(head, 'use_sigmoid_cls', False)
+        return dict(losses, loss_mesa=self.weight * trajectory_loss(now, averaged, self.temperature, sigmoid))
+
+    @torch.no_grad()
+    def _predict(self, args: tuple, kwargs: dict) -> nn.Module:
+        copy = self.ema_model.module.eval()
+        raw_outputs(copy, kwargs['inputs'] if 'inputs' in kwargs else args[0])
+        return self._find_head(copy)
+
+    def _rows(self, spoken: nn.Module, head: nn.Module) -> Tensor:
+        scores = self._scores.pop(spoken)
+        level = scores[0] if isinstance(scores, (list, tuple)) else scores
+        return score_rows(scores, getattr(head, 'cls_out_channels', level.shape[1]))

@@ -1,0 +1,66 @@
+import pytest
+import torch
+
+from mmadasap.engine import MESAHook
+from mmadasap.errors import UserError
+from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
+from tests.toys import make_runner, same, values
+
+PLAIN = dict(type='OptimWrapper')
+
+
+def mesa(**kwargs):
+    return dict(type='mmadasap.MESAHook', head='net.fc', begin=0, decay=0.5) | kwargs
+
+
+def losses_of(runner):
+    """The logged loss_mesa of each iteration."""
+    runner.train()
+    buffer = runner.message_hub.log_scalars.get('train/loss_mesa')
+    return [] if buffer is None else buffer.data[0].tolist()
+
+
+def test_the_loss_is_zero_while_the_copy_is_the_network_and_grows_as_it_lags(tmp_path):
+    # The copy speaks with the statistics it has, the network with its batch's: norm-free, they agree at first.
+    model = dict(type='ToyLinear')
+    found = losses_of(make_runner(tmp_path / 'a', PLAIN, [mesa(head='last')], model=model, batch_size=12, epochs=3))
+    assert abs(found[0]) < 1e-6 and found[1] > 1e-6 and len(found) == 3
+    late = losses_of(
+        make_runner(tmp_path / 'b', PLAIN, [mesa(head='last', begin=2)], model=model, batch_size=12, epochs=3))
+    assert len(late) == 1 and late[0] > 1e-6
+
+
+def test_weight_zero_is_plain_training_to_the_bit(tmp_path):
+    plain = values(make_runner(tmp_path / 'plain', PLAIN).train())
+    assert same(values(make_runner(tmp_path / 'mesa', PLAIN, [mesa(weight=0.0)]).train()), plain)
+    assert not same(values(make_runner(tmp_path / 'more', PLAIN, [mesa(weight=5.0)]).train()), plain)
+
+
+def test_a_run_resumes_to_the_bit(tmp_path):
+    whole = values(make_runner(tmp_path / 'whole', PLAIN, [mesa()], epochs=3).train())
+    make_runner(tmp_path / 'first', PLAIN, [mesa()], epochs=1).train()
+    resumed = make_runner(
+        tmp_path / 'second', PLAIN, [mesa()], epochs=3, resume=True,
+        load_from=str(tmp_path / 'first/epoch_1.pth')).train()
+    assert same(values(resumed), whole)
+
+
+def test_the_copy_becomes_slim_with_the_network(tmp_path):
+    runner = make_runner(tmp_path, SGD, [pruning(), mesa()], epochs=4)
+    runner.train()
+    copy = next(h for h in runner.hooks if isinstance(h, MESAHook)).ema_model.module
+    shapes = {name: p.shape for name, p in runner.model.named_parameters()}
+    assert {name: p.shape for name, p in copy.named_parameters()} == shapes
+    assert shapes['net.conv1.weight'] != torch.Size([6, 8, 3, 3])
+
+
+@pytest.mark.parametrize('kwargs, message', [(dict(weight=-1), 'weight=-1'), (dict(decay=1), 'decay=1'),
+                                             (dict(temperature=0), 'temperature=0'), (dict(begin=-1), 'begin=-1')])
+def test_wrong_arguments_are_refused(kwargs, message):
+    with pytest.raises(UserError, match=message):
+        MESAHook(**kwargs)
+
+
+def test_a_head_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UserError, match="head='bbox_head' is no module of ToyClassifier"):
+        make_runner(tmp_path, PLAIN, [mesa(head='bbox_head')]).train()
