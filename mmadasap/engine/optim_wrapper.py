@@ -3,7 +3,6 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Optional, Union
 
 import torch
@@ -16,10 +15,9 @@ from mmadasap.engine.host import bare_model, check_not_sharded
 from mmadasap.errors import UserError
 from mmadasap.registry import OPTIM_WRAPPERS
 from mmadasap.sharpness import (
-    NotedForward,
+    Cycle,
     Perturbation,
     ReusedDirection,
-    TensorBackup,
     build_radius,
     collect_neurons,
     global_norm,
@@ -31,13 +29,6 @@ from mmadasap.sharpness import (
 
 # The log needs the last few values of a number, and not the history of a whole run in every checkpoint.
 HISTORY = 1000
-
-
-@dataclass(frozen=True)
-class MicroBatch:
-    """One forward call of an accumulation cycle, and the wrapper's iteration count when it was made."""
-    forward: NotedForward
-    inner_count: int
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -99,13 +90,9 @@ class AdaSAPOptimWrapper(OptimWrapper):
         self._reuses = False
         self._cycle_open = False
         self._neurons = None
-        self._micro_batches: list[MicroBatch] = []
-        self._losses: list[Tensor] = []
-        self._pending: Optional[NotedForward] = None
+        self._cycle = Cycle()
         self._perturbation = Perturbation(eta if asam else None, norm_scope)
         self._reused = ReusedDirection(reuse_scale)
-        self._buffers_at_start = TensorBackup()
-        self._buffers_after_first = TensorBackup()
 
     def _check(self, name: str, value: object, is_right: bool, wanted: str) -> None:
         if not is_right:
@@ -121,7 +108,7 @@ class AdaSAPOptimWrapper(OptimWrapper):
                 yield
             return
         fraction = 1.0 if self._reuses else self.ascent_fraction
-        with (super().optim_context(model), self._of_this_rank(model), note_forward(model, self._note, fraction),
+        with (super().optim_context(model), self._of_this_rank(model), note_forward(model, self._cycle.note, fraction),
               self._find_neurons(model)):
             yield
 
@@ -138,12 +125,10 @@ class AdaSAPOptimWrapper(OptimWrapper):
             super().update_params(loss, step_kwargs, zero_kwargs)
             self._cycle_open = not self.should_update()
             return
-        if self._pending is None:
+        if not self._cycle.admit(self._inner_count):
             raise RuntimeError('AdaSAPOptimWrapper saw no forward call to replay; run the model as '
                                'model.train_step(data, optim_wrapper) does, inside optim_wrapper.optim_context(model) '
                                "with mode='loss'.")
-        self._micro_batches.append(MicroBatch(self._pending, self._inner_count))
-        self._pending = None
         self._backward(loss)
         self._cycle_open = not self.should_update()
         if not self._cycle_open:
@@ -183,14 +168,9 @@ class AdaSAPOptimWrapper(OptimWrapper):
             yield
         self._neurons = collect_neurons(model, followers)
 
-    def _note(self, forward: NotedForward) -> None:
-        if not self._micro_batches:
-            self._buffers_at_start.save(list(forward.model.buffers()))
-        self._pending = forward
-
     def _backward(self, loss: Tensor) -> None:
         scaled = self.scale_loss(loss)
-        self._losses.append(scaled.detach())
+        self._cycle.add_loss(scaled)
         self.backward(scaled)
 
     def _grads(self) -> list[Tensor]:
@@ -205,7 +185,7 @@ class AdaSAPOptimWrapper(OptimWrapper):
         else:
             self._sharpness_aware_step(step_kwargs, zero_kwargs)
         self.zero_grad(**zero_kwargs)
-        self._micro_batches.clear()
+        self._cycle.close()
 
     def _sharpness_aware_step(self, step_kwargs: dict, zero_kwargs: dict) -> None:
         climbed, loss = self._climb()
@@ -235,26 +215,20 @@ class AdaSAPOptimWrapper(OptimWrapper):
             self._reused.note_first(self._grads())
         radii = self._active_radius(weights, [w.grad for w in weights])
         norm = self._perturbation.norm(neurons)
-        norm, low, mean, high, loss = read_numbers(norm, radius_range(radii, norm), self._loss())
+        norm, low, mean, high, loss = read_numbers(norm, radius_range(radii, norm), self._cycle.take_loss())
         self._log(rho_min=low, rho_mean=mean, rho_max=high, grad_norm_at_w=norm, loss_at_w=loss)
         if math.isfinite(norm):
             self._perturbation.climb(neurons, radii, norm)
         return math.isfinite(norm), loss
 
     def _second_pass(self) -> None:
-        """Accumulates the gradient of every micro-batch at the present weights; norm statistics move once a step."""
-        if self.ascent_fraction == 1:
-            self._buffers_after_first.save(list(self._micro_batches[0].forward.model.buffers()))
-        else:
-            self._buffers_at_start.restore()
-        for micro in self._micro_batches:
-            self._inner_count = micro.inner_count
-            model = micro.forward.model
-            with super().optim_context(model):
-                losses = micro.forward.replay()
-            self._backward(bare_model(model).parse_losses(losses)[0])
-        if self.ascent_fraction == 1:
-            self._buffers_after_first.restore()
+        """Accumulates the gradient of every micro-batch at the present weights."""
+        with self._cycle.again(statistics_are_good=self.ascent_fraction == 1) as calls:
+            for forward, count in calls:
+                self._inner_count = count
+                with super().optim_context(forward.model):
+                    losses = forward.replay()
+                self._backward(bare_model(forward.model).parse_losses(losses)[0])
 
     @torch.no_grad()
     def _descend(self, climbed: bool, step_kwargs: dict) -> tuple[float, float]:
@@ -267,7 +241,7 @@ class AdaSAPOptimWrapper(OptimWrapper):
         agreed = (torch.isfinite(norm) & climbed).to(norm.dtype)
         all_reduce(agreed, 'min')
         self._unscale([norm])
-        agreed, norm, loss = read_numbers(agreed, norm, self._loss())
+        agreed, norm, loss = read_numbers(agreed, norm, self._cycle.take_loss())
         self._step_if(bool(agreed), step_kwargs)
         if not agreed:
             self._skip()
@@ -280,11 +254,6 @@ class AdaSAPOptimWrapper(OptimWrapper):
     def _unscale(self, tensors: list[Tensor]) -> None:
         """Takes the loss scale of mixed precision out of ``tensors``; there is none here."""
 
-    def _loss(self) -> Tensor:
-        """The mean loss over the micro-batches since the last call."""
-        losses, self._losses = self._losses, []
-        return torch.stack(losses).sum()
-
     def _log(self, **numbers: float) -> None:
         for name, value in numbers.items():
             key = f'train/{name}'
@@ -292,7 +261,7 @@ class AdaSAPOptimWrapper(OptimWrapper):
             self.message_hub.update_scalar(key, value, resumed=False)
 
     def _skip(self) -> None:
-        self._buffers_at_start.restore()
+        self._cycle.undo_statistics()
         self._reused.direction = []
         self.skipped_steps += 1
         print_log(

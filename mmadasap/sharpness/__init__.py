@@ -1,4 +1,5 @@
 """Sharpness-aware steps with one radius per neuron (AdaSAP, steps 1 and 3). Knows torch and nothing of mmengine."""
+from .cycle import Cycle
 from .measure import Sharpness, measure_sharpness
 from .neurons import NeuronLayer, Neurons, collect_neurons, trace_norms
 from .perturbation import Perturbation, TensorBackup, global_norm, read_numbers
@@ -8,7 +9,8 @@ from .reuse import ReusedDirection
 from .trajectory import score_rows, trajectory_loss
 
 __all__ = [
-    'AdaptiveRadius', 'NeuronLayer', 'Neurons', 'NotedForward', 'Perturbation', 'RandomState', 'ReusedDirection',
-    'Sharpness', 'TensorBackup', 'UniformRadius', 'build_radius', 'collect_neurons', 'global_norm', 'measure_sharpness',
-    'note_forward', 'part_of_batch', 'radius_range', 'read_numbers', 'score_rows', 'trace_norms', 'trajectory_loss'
+    'AdaptiveRadius', 'Cycle', 'NeuronLayer', 'Neurons', 'NotedForward', 'Perturbation', 'RandomState',
+    'ReusedDirection', 'Sharpness', 'TensorBackup', 'UniformRadius', 'build_radius', 'collect_neurons',
+    'global_norm', 'measure_sharpness', 'note_forward', 'part_of_batch', 'radius_range', 'read_numbers',
+    'score_rows', 'trace_norms', 'trajectory_loss'
 ]
