@@ -21,6 +21,7 @@ setup(
         'numpy',
         'torch-pruning>=1.6.1,<1.7',  # traces which channels live or die together
         'imagecorruptions-imaug>=1.1.5,<1.2',  # the 19 corruptions, on numpy 2
+        'scipy>=1.9',  # HiGHS, for allocation problems that dynamic programming is too slow for
         'matplotlib>=3.7',  # pictures of channel widths
         'rich>=13',  # progress with time left, tables
     ],
