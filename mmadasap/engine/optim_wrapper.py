@@ -27,7 +27,7 @@ from mmadasap.sharpness import (
     trace_norms,
 )
 
-# The log needs the last few values of a number, and not the history of a whole run in every checkpoint.
+# The log needs the last values of a number, and checkpoints not its history through the whole run.
 HISTORY = 1000
 
 
@@ -258,7 +258,7 @@ class AdaSAPOptimWrapper(OptimWrapper):
         for name, value in numbers.items():
             key = f'train/{name}'
             self.message_hub.log_scalars.setdefault(key, HistoryBuffer(max_length=HISTORY))
-            self.message_hub.update_scalar(key, value, resumed=False)
+            self.message_hub.update_scalar(key, value)
 
     def _skip(self) -> None:
         self._cycle.undo_statistics()

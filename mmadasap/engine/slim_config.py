@@ -13,7 +13,8 @@ def slim_config(cfg: Config, channels: dict) -> Config:
     """The dense ``cfg`` with the widths of a pruned network, ready to train, test or infer with.
 
     The model keeps its keys and becomes ``type='mmadasap.SlimModel', detector=<its type>, channels=channels``. Hooks
-    that would prune again are left out, and the radius is the one the pruning run ended with.
+    that would prune again are left out, one that keeps checkpoints plain comes in, and the radius is the one the
+    pruning run ended with.
     """
     cfg = Config(cfg._cfg_dict.to_dict())
     make_slim(cfg.model, channels)
@@ -23,7 +24,8 @@ def slim_config(cfg: Config, channels: dict) -> Config:
     final = [h for h in hooks if _name(h) == 'SharpnessPhaseHook']
     if final and cfg.get('optim_wrapper'):
         cfg.optim_wrapper.radius = final[-1].radius
-    cfg.custom_hooks = [h for h in hooks if _name(h) not in PRUNING_HOOKS]
+    others = [h for h in hooks if _name(h) not in (*PRUNING_HOOKS, 'PlainCheckpointHook')]
+    cfg.custom_hooks = [*others, dict(type='mmadasap.PlainCheckpointHook')]
     imports = cfg.get('custom_imports') or dict(imports=[], allow_failed_imports=False)
     cfg.custom_imports = dict(imports, imports=sorted({*imports['imports'], 'mmadasap'}))
     return cfg

@@ -287,7 +287,7 @@ def test_an_error_in_the_second_pass_leaves_the_weights_at_w():
     assert model.layer.weight.detach().flatten().tolist() == [3.0, 4.0]
 
 
-def test_numbers_of_the_step_are_in_the_message_hub_and_not_in_checkpoints(tmp_path):
+def test_numbers_of_the_step_are_in_the_message_hub(tmp_path):
     # g = (3, 4), norm 5; losses 12.5 and (3.3^2 + 4.4^2) / 2 = 15.125.
     hub = MessageHub.get_instance(f'numbers-{tmp_path.name}')
     MessageHub._instance_dict.move_to_end(hub.instance_name)
@@ -298,7 +298,15 @@ def test_numbers_of_the_step_are_in_the_message_hub_and_not_in_checkpoints(tmp_p
         'train/rho_min': 0.5, 'train/rho_mean': 0.5, 'train/rho_max': 0.5, 'train/grad_norm_at_w': 5,
         'train/grad_norm_at_w_eps': 5.5, 'train/loss_at_w': 12.5, 'train/loss_at_w_eps': 15.125,
         'train/sharpness': 2.625, 'train/skipped_steps': 0})
-    assert not hub.state_dict()['log_scalars']
+
+
+def test_histories_of_these_numbers_stay_short(monkeypatch, tmp_path):
+    monkeypatch.setattr('mmadasap.engine.optim_wrapper.HISTORY', 4)
+    wrapper = dict(type='mmadasap.AdaSAPOptimWrapper', radius=SAM)
+    runner = make_runner(tmp_path, wrapper, epochs=3)
+    runner.train()
+    lengths = {key: len(buffer.data[0]) for key, buffer in runner.message_hub.log_scalars.items()}
+    assert lengths['train/sharpness'] == lengths['train/rho_mean'] == 4 and lengths['train/loss'] == 9
 
 
 def test_two_synchronisations_a_step_whatever_the_depth(monkeypatch):

@@ -27,7 +27,7 @@ def test_three_keys_of_the_model_change_and_the_pruning_is_over():
         type='mmadasap.SlimModel', detector='SingleStageDetector', channels=CHANNELS,
         backbone=dict(type='ResNet', depth=50))
     assert slim.load_from is None and slim.resume is False
-    assert slim.custom_hooks == [dict(type='EMAHook')]
+    assert slim.custom_hooks == [dict(type='EMAHook'), dict(type='mmadasap.PlainCheckpointHook')]
     assert slim.optim_wrapper.radius == dict(type='UniformRadius', rho=0.05)
     assert slim.custom_imports == dict(imports=['mine', 'mmadasap'], allow_failed_imports=True)
     assert cfg.model.type == 'SingleStageDetector' and len(cfg.custom_hooks) == 3
@@ -36,6 +36,7 @@ def test_three_keys_of_the_model_change_and_the_pruning_is_over():
 def test_slimming_a_slim_config_keeps_its_detector():
     again = slim_config(slim_config(dense(), CHANNELS), {})
     assert again.model.detector == 'SingleStageDetector' and again.model.channels == {}
+    assert again.custom_hooks == slim_config(dense(), {}).custom_hooks
 
 
 def test_it_survives_a_file_and_serves_as_a_base(tmp_path):

@@ -2,6 +2,7 @@
 from .channel_pruning_hook import ChannelPruningHook
 from .channels_last_hook import ChannelsLastHook
 from .mesa_hook import MESAHook
+from .plain_checkpoint_hook import PlainCheckpointHook
 from .sharpness_phase_hook import SharpnessPhaseHook
 
-__all__ = ['ChannelPruningHook', 'ChannelsLastHook', 'MESAHook', 'SharpnessPhaseHook']
+__all__ = ['ChannelPruningHook', 'ChannelsLastHook', 'MESAHook', 'PlainCheckpointHook', 'SharpnessPhaseHook']

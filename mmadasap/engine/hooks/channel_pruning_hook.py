@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper
 
 from mmadasap.engine.host import averaged_models, bare_model, forget_best, raw_outputs, refresh, rewrap
+from mmadasap.engine.plain_checkpoint import make_plain, make_resumable
 from mmadasap.engine.slim_config import slim_config, write_config
 from mmadasap.errors import UserError
 from mmadasap.pruning import (
@@ -108,9 +109,11 @@ class ChannelPruningHook(Hook):
             text = slim_config(runner.cfg, self.channels).pretty_text
             checkpoint['meta']['cfg'] = text
             checkpoint['message_hub']['runtime_info']['cfg'] = text
+        make_plain(checkpoint)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Adopts a checkpoint's widths before its weights are loaded, and its masks when resuming."""
+        make_resumable(checkpoint)
         state = checkpoint.get('channel_pruning')
         if state is None:
             return

@@ -1,0 +1,38 @@
+"""Checkpoints that ``torch.load(weights_only=True)`` reads: tensors, numbers, text and containers of them alone."""
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+
+# What was a HistoryBuffer has these.
+HISTORY_KEYS = {'history', 'counts', 'max_length'}
+
+
+def to_plain(value: Any) -> Any:
+    """``value`` with mmengine's histories and NumPy's numbers and arrays as plain data, at any depth."""
+    if isinstance(value, HistoryBuffer):
+        history, counts = value.data
+        return dict(history=torch.as_tensor(history), counts=torch.as_tensor(counts), max_length=value.max_length)
+    if isinstance(value, dict):
+        return {key: to_plain(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(to_plain(v) for v in value)
+    if isinstance(value, np.ndarray):
+        return torch.as_tensor(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def make_plain(checkpoint: dict) -> None:
+    """Turns what mmengine adds to weights and optimizer state into plain data, in place."""
+    for key in ('meta', 'message_hub', 'param_schedulers'):
+        if key in checkpoint:
+            checkpoint[key] = to_plain(checkpoint[key])
+
+
+def make_resumable(checkpoint: dict) -> None:
+    """Turns the histories that :func:`make_plain` wrote into what mmengine's message hub loads, in place."""
+    scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
+    for key, value in scalars.items():
+        if isinstance(value, dict) and set(value) == HISTORY_KEYS:
+            scalars[key] = HistoryBuffer(value['history'].numpy(), value['counts'].numpy(), value['max_length'])

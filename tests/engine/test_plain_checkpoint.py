@@ -1,0 +1,33 @@
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+
+from mmadasap.engine.plain_checkpoint import make_plain, make_resumable, to_plain
+
+
+def test_numpy_and_histories_become_plain_at_any_depth():
+    plain = to_plain(dict(a=[np.float64(1.5), (np.arange(2), 'text')], b=None, c=HistoryBuffer([1.0, 2.0], [3, 4], 9)))
+    assert type(plain['a'][0]) is float and torch.equal(plain['a'][1][0], torch.arange(2))
+    assert plain['a'][1][1] == 'text' and plain['b'] is None
+    assert plain['c']['history'].tolist() == [1, 2] and plain['c']['max_length'] == 9
+
+
+def test_a_checkpoint_comes_back_through_a_file_that_needs_no_unpickling(tmp_path):
+    buffer = HistoryBuffer([0.5, 0.25], [2, 2], 100)
+    checkpoint = dict(
+        meta=dict(time='now', seed=np.int64(3)), state_dict=dict(w=torch.ones(2)),
+        message_hub=dict(log_scalars={'train/loss': buffer}, runtime_info={}, resumed_keys={'train/loss': True}))
+    make_plain(checkpoint)
+    torch.save(checkpoint, tmp_path / 'c.pth')
+    loaded = torch.load(tmp_path / 'c.pth', weights_only=True)
+    make_resumable(loaded)
+    again = loaded['message_hub']['log_scalars']['train/loss']
+    assert isinstance(again, HistoryBuffer) and again.mean() == buffer.mean() and again.max_length == 100
+    assert loaded['meta']['seed'] == 3
+
+
+def test_checkpoints_of_plain_mmengine_are_left_alone():
+    checkpoint = dict(message_hub=dict(log_scalars={'train/loss': HistoryBuffer([1.0], [1])}))
+    make_resumable(checkpoint)
+    assert checkpoint['message_hub']['log_scalars']['train/loss'].current() == 1
+    make_resumable({})
