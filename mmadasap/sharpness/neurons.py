@@ -127,14 +127,20 @@ def _layer(module: nn.Module, norms: list[nn.Module], seen: set[int]) -> NeuronL
     return NeuronLayer(module.weight, tuple(p for _, p in vectors), tuple(name.endswith('bias') for name, _ in vectors))
 
 
+def row_norms(weight: Tensor) -> Tensor:
+    """L2 norm of each row, shape (neurons,)."""
+    # flatten(1) would copy a weight in channels-last format.
+    return torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.dim())))
+
+
 def l2_scores(weights: list[Tensor], grads: list[Tensor]) -> list[Tensor]:
     """L2 norm of each row: a list of shape (neurons,)."""
-    return [torch.linalg.vector_norm(w.flatten(1), dim=1) for w in weights]
+    return [row_norms(w) for w in weights]
 
 
 def taylor_scores(weights: list[Tensor], grads: list[Tensor]) -> list[Tensor]:
     """First-order change of the loss if a row were zero, ``|w . g|``: a list of shape (neurons,)."""
-    return [(w * g).flatten(1).sum(1).abs() for w, g in zip(weights, grads)]
+    return [(w * g).sum(tuple(range(1, w.dim()))).abs() for w, g in zip(weights, grads)]
 
 
 SCORES = dict(l2=l2_scores, taylor=taylor_scores)

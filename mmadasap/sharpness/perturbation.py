@@ -1,11 +1,11 @@
 """Climb to w + eps and come back to w (AdaSAP, Eq. 5-6 with Eq. 5's denominator)."""
-from collections.abc import Iterator
 from typing import Optional, Union
 
 import torch
 from torch import Tensor, nn
 
-from .neurons import NeuronLayer, Neurons
+from . import kernels
+from .neurons import NeuronLayer, Neurons, row_norms
 from .radius import Radius
 
 
@@ -14,18 +14,6 @@ def fits(tensors: list[Tensor], others: list[Tensor]) -> bool:
     return len(tensors) == len(others) and all(
         t.shape == o.shape and t.dtype == o.dtype and t.device == o.device and t.stride() == o.stride()
         for t, o in zip(tensors, others))
-
-
-def batches(*lists: list[Tensor]) -> Iterator[tuple[list[Tensor], ...]]:
-    """Parallel lists in the portions that foreach kernels are fastest on.
-
-    Yields:
-        On a device all tensors at once (few kernels), on a processor one after another (each stays in its cache).
-    """
-    if lists[0] and lists[0][0].device.type != 'cpu':
-        yield lists
-    else:
-        yield from zip(*([[t] for t in tensors] for tensors in lists))
 
 
 class TensorBackup:
@@ -53,8 +41,7 @@ class TensorBackup:
 
 def global_norm(tensors: list[Tensor]) -> Tensor:
     """L2 norm of all tensors together, a scalar; not finite if any entry is not, or if there are none."""
-    norms = [norm for batch, in batches(tensors) for norm in torch._foreach_norm(batch)]
-    return torch.linalg.vector_norm(torch.stack(norms)) if norms else torch.tensor(torch.nan)
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors))) if tensors else torch.tensor(torch.nan)
 
 
 def read_numbers(*tensors: Tensor) -> list[float]:
@@ -84,11 +71,7 @@ class Perturbation:
         tensors = neurons.tensors()
         if not fits(tensors, self._beside):
             self._beside = [torch.empty_like(t) for t in tensors]
-        for weights, scales, grads in self._scaled(neurons):
-            torch._foreach_copy_(scales, weights)
-            torch._foreach_abs_(scales)
-            torch._foreach_add_(scales, self.eta)
-            torch._foreach_mul_(grads, scales)
+        kernels.scale(*self._rows(neurons, scaled=True), self.eta)
         return global_norm([t.grad for t in tensors])
 
     @torch.no_grad()
@@ -100,20 +83,15 @@ class Perturbation:
             radii: Radii of each layer's neurons and of the other tensors, from a radius policy.
             norm: The finite number :meth:`norm` returned.
         """
-        for _, scales, grads in self._scaled(neurons):
-            torch._foreach_mul_(grads, scales)
-        tensors = neurons.tensors()
-        grads = [t.grad for t in tensors]
         factors = self._factors(neurons, radii, norm)
         if isinstance(factors, float):
-            for weights, beside, own in batches(tensors, self._beside, grads):
-                torch._foreach_copy_(beside, weights)
-                torch._foreach_add_(beside, own, alpha=factors)
+            kernels.add_in_scales(*self._rows(neurons, scaled=True), factors)
+            kernels.add(*self._rows(neurons, scaled=False), factors)
         else:
-            for weights, beside, own, factor in batches(tensors, self._beside, grads, factors):
-                torch._foreach_copy_(beside, weights)
-                torch._foreach_addcmul_(beside, own, factor)
-        self._climbed = tensors
+            kernels.multiply(*self._rows(neurons, scaled=True))
+            tensors = neurons.tensors()
+            kernels.add_scaled(self._beside, tensors, [t.grad for t in tensors], factors)
+        self._climbed = neurons.tensors()
         self._swap()
 
     def come_back(self) -> None:
@@ -125,13 +103,11 @@ class Perturbation:
         for i, tensor in enumerate(self._climbed):
             tensor.data, self._beside[i] = self._beside[i], tensor.data
 
-    def _scaled(self, neurons: Neurons) -> Iterator[tuple[list[Tensor], ...]]:
-        """The tensors that T scales, with room for T and their gradients; none for SAM."""
-        if self.eta is None:
-            return iter(())
-        rows = [(t, beside, t.grad)
-                for t, beside, bias in zip(neurons.tensors(), self._beside, neurons.bias_flags()) if not bias]
-        return batches(*map(list, zip(*rows))) if rows else iter(())
+    def _rows(self, neurons: Neurons, scaled: bool) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """The memory beside them, tensors and gradients, of what T scales (ASAM: all but biases) or of the rest."""
+        rows = [(beside, t, t.grad) for beside, t, bias in zip(self._beside, neurons.tensors(), neurons.bias_flags())
+                if (self.eta is not None and not bias) == scaled]
+        return tuple(map(list, zip(*rows))) or ([], [], [])
 
     def _factors(self, neurons: Neurons, radii: tuple[list[Radius], Radius],
                  norm: float) -> Union[float, list[Tensor]]:
@@ -152,7 +128,7 @@ class Perturbation:
 
 
 def _neuron_norms(layer: NeuronLayer) -> Tensor:
-    squares = torch.linalg.vector_norm(layer.weight.grad.flatten(1), dim=1).square()
+    squares = row_norms(layer.weight.grad).square()
     for vector in layer.vectors:
         squares = squares + vector.grad.square()
     return squares.sqrt()

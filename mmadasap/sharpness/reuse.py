@@ -2,7 +2,7 @@
 import torch
 from torch import Tensor
 
-from .perturbation import batches, global_norm
+from .perturbation import global_norm
 
 
 class ReusedDirection:
@@ -63,5 +63,5 @@ def _shapes(tensors: list[Tensor]) -> list[torch.Size]:
 
 
 def _dot(tensors: list[Tensor], others: list[Tensor]) -> Tensor:
-    parts = [torch.linalg.vecdot(a.flatten(), b.flatten()) for x, y in batches(tensors, others) for a, b in zip(x, y)]
+    parts = [torch.linalg.vecdot(a.flatten(), b.flatten()) for a, b in zip(tensors, others)]
     return torch.stack(parts).sum()
