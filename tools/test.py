@@ -14,6 +14,7 @@ from mmadasap.engine.launch import (
     run_tool,
     start_processes,
 )
+from mmadasap.engine.slim_config import add_guard
 
 
 def main() -> None:
@@ -30,6 +31,7 @@ def main() -> None:
     cfg = read_config(args)
     cfg.load_from = args.checkpoint
     check_load_from(cfg)
+    add_guard(cfg)
     start_processes(cfg)
     adopted = adopt_slim_model(cfg, args.checkpoint)
     if adopted:

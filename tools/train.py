@@ -13,6 +13,7 @@ from mmadasap.engine.launch import (
     set_resume,
     start_processes,
 )
+from mmadasap.engine.slim_config import add_guard
 
 
 def main() -> None:
@@ -31,6 +32,7 @@ def main() -> None:
         set_auto_scale_lr(cfg)
     set_resume(cfg, args.resume)
     check_load_from(cfg)
+    add_guard(cfg)
     start_processes(cfg)
     Runner.from_cfg(cfg).train()
 

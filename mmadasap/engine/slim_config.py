@@ -7,14 +7,15 @@ from mmadasap.fileio import replacing
 
 SLIM_TYPE = 'mmadasap.SlimModel'
 PRUNING_HOOKS = ('ChannelPruningHook', 'SharpnessPhaseHook')
+SLIM_HOOKS = ('PlainCheckpointHook', 'WidthGuardHook')
 
 
 def slim_config(cfg: Config, channels: dict) -> Config:
     """The dense ``cfg`` with the widths of a pruned network, ready to train, test or infer with.
 
     The model keeps its keys and becomes ``type='mmadasap.SlimModel', detector=<its type>, channels=channels``. Hooks
-    that would prune again are left out, one that keeps checkpoints plain comes in, and the radius is the one the
-    pruning run ended with.
+    that would prune again are left out, those that keep checkpoints plain and guard against mixing widths come in, and
+    the radius is the one the pruning run ended with.
     """
     cfg = Config(cfg._cfg_dict.to_dict())
     make_slim(cfg.model, channels)
@@ -24,11 +25,18 @@ def slim_config(cfg: Config, channels: dict) -> Config:
     final = [h for h in hooks if _name(h) == 'SharpnessPhaseHook']
     if final and cfg.get('optim_wrapper'):
         cfg.optim_wrapper.radius = final[-1].radius
-    others = [h for h in hooks if _name(h) not in (*PRUNING_HOOKS, 'PlainCheckpointHook')]
-    cfg.custom_hooks = [*others, dict(type='mmadasap.PlainCheckpointHook')]
+    cfg.custom_hooks = [h for h in hooks if _name(h) not in (*PRUNING_HOOKS, *SLIM_HOOKS)]
+    cfg.custom_hooks += [dict(type=f'mmadasap.{name}') for name in SLIM_HOOKS]
     imports = cfg.get('custom_imports') or dict(imports=[], allow_failed_imports=False)
     cfg.custom_imports = dict(imports, imports=sorted({*imports['imports'], 'mmadasap'}))
     return cfg
+
+
+def add_guard(cfg: Config) -> None:
+    """Lets a run refuse checkpoints of a network that is pruned differently."""
+    hooks = cfg.get('custom_hooks') or []
+    if not any(_name(h) == 'WidthGuardHook' for h in hooks):
+        cfg.custom_hooks = [*hooks, dict(type='mmadasap.WidthGuardHook')]
 
 
 def make_slim(model: ConfigDict, channels: dict) -> None:
@@ -39,7 +47,8 @@ def make_slim(model: ConfigDict, channels: dict) -> None:
 
 
 def _name(hook: dict) -> str:
-    return str(hook['type']).rpartition('.')[2]
+    kind = hook['type']
+    return kind.__name__ if isinstance(kind, type) else kind.rpartition('.')[2]
 
 
 def write_config(cfg: Config, path: str) -> str:

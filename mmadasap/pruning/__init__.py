@@ -8,11 +8,12 @@ from .pruner import ChannelPruner
 from .ranking import BudgetError, check_reachable, keep_best
 from .schedule import PruningSchedule
 from .surgery import channel_spec, rebuild, slim
+from .widths import width_mismatches
 
 __all__ = [
     'Budget', 'BudgetError', 'COSTS', 'ChannelGroup', 'ChannelMask', 'ChannelPruner', 'Cuts', 'IMPORTANCES',
     'LayerShape', 'MagnitudeImportance', 'Member', 'NetworkCost', 'PruningSchedule', 'TaylorImportance', 'TraceError',
     'build_importance', 'channel_spec', 'check_reachable', 'count_parameters', 'format_groups', 'full_channels',
     'keep_best', 'mask_optimizer', 'model_tensors', 'rebuild', 'register_importance', 'slim', 'tensor_cuts',
-    'trace_groups', 'trace_layers',
+    'trace_groups', 'trace_layers', 'width_mismatches'
 ]

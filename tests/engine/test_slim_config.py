@@ -1,7 +1,8 @@
 from mmengine.config import Config
 
-from mmadasap.engine.slim_config import checkpoint_channels, slim_config, write_config
+from mmadasap.engine.slim_config import add_guard, checkpoint_channels, slim_config, write_config
 
+SLIM_HOOKS = [dict(type='mmadasap.PlainCheckpointHook'), dict(type='mmadasap.WidthGuardHook')]
 CHANNELS = {'backbone.conv1': dict(in_channels=3, out_channels=8, groups=1)}
 
 
@@ -27,7 +28,7 @@ def test_three_keys_of_the_model_change_and_the_pruning_is_over():
         type='mmadasap.SlimModel', detector='SingleStageDetector', channels=CHANNELS,
         backbone=dict(type='ResNet', depth=50))
     assert slim.load_from is None and slim.resume is False
-    assert slim.custom_hooks == [dict(type='EMAHook'), dict(type='mmadasap.PlainCheckpointHook')]
+    assert slim.custom_hooks == [dict(type='EMAHook'), *SLIM_HOOKS]
     assert slim.optim_wrapper.radius == dict(type='UniformRadius', rho=0.05)
     assert slim.custom_imports == dict(imports=['mine', 'mmadasap'], allow_failed_imports=True)
     assert cfg.model.type == 'SingleStageDetector' and len(cfg.custom_hooks) == 3
@@ -55,3 +56,13 @@ def test_channels_of_checkpoints():
     text = slim_config(dense(), CHANNELS).pretty_text
     assert checkpoint_channels(dict(meta=dict(cfg=text))) == CHANNELS
     assert checkpoint_channels(dict(meta=dict(cfg=dense().pretty_text))) is None
+
+
+def test_the_guard_is_added_once():
+    cfg = Config(dict(custom_hooks=[dict(type='EMAHook')]))
+    add_guard(cfg)
+    add_guard(cfg)
+    assert cfg.custom_hooks == [dict(type='EMAHook'), dict(type='mmadasap.WidthGuardHook')]
+    bare = Config()
+    add_guard(bare)
+    assert len(bare.custom_hooks) == 1

@@ -4,5 +4,8 @@ from .channels_last_hook import ChannelsLastHook
 from .mesa_hook import MESAHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .sharpness_phase_hook import SharpnessPhaseHook
+from .width_guard_hook import WidthGuardHook
 
-__all__ = ['ChannelPruningHook', 'ChannelsLastHook', 'MESAHook', 'PlainCheckpointHook', 'SharpnessPhaseHook']
+__all__ = [
+    'ChannelPruningHook', 'ChannelsLastHook', 'MESAHook', 'PlainCheckpointHook', 'SharpnessPhaseHook', 'WidthGuardHook'
+]

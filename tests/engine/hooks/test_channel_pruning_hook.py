@@ -177,7 +177,7 @@ def test_checkpoints_after_surgery_carry_the_slim_config_in_both_places(tmp_path
     slim = Config.fromfile(tmp_path / 'slim.py')
     assert slim.model.type == 'mmadasap.SlimModel' and slim.model.channels == after['channel_pruning']['channels']
     assert slim.optim_wrapper.radius == UNIFORM['radius']
-    assert slim.custom_hooks == [dict(type='mmadasap.PlainCheckpointHook')]
+    assert [h.type for h in slim.custom_hooks] == ['mmadasap.PlainCheckpointHook', 'mmadasap.WidthGuardHook']
     assert Config.fromstring(after['meta']['cfg'], '.py').model == slim.model
     assert before['channel_pruning']['channels'] is None
     assert after['message_hub']['runtime_info']['cfg'] == after['meta']['cfg']

@@ -1,0 +1,48 @@
+import pytest
+from mmengine.config import Config
+
+from mmadasap.errors import UserError
+from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
+from tests.toys import make_runner, same, values
+
+GUARD = dict(type='mmadasap.WidthGuardHook')
+
+
+@pytest.fixture(scope='module')
+def runs(tmp_path_factory):
+    """Folders of a dense run, of a pruning run, and of one that prunes less."""
+    root = tmp_path_factory.mktemp('runs')
+    make_runner(root / 'dense', SGD, epochs=1).train()
+    make_runner(root / 'slim', SGD, [pruning()], epochs=4).train()
+    make_runner(root / 'less', SGD, [pruning(keep=0.75)], epochs=4).train()
+    return root
+
+
+def load(tmp_path, checkpoint, model=None, hooks=(GUARD, ), resume=False):
+    runner = make_runner(tmp_path, SGD, hooks, model=model, epochs=5, load_from=str(checkpoint), resume=resume)
+    runner.load_or_resume()
+    return runner
+
+
+def slim_model(runs, name):
+    return Config.fromfile(runs / name / 'slim.py').model.to_dict()
+
+
+@pytest.mark.parametrize('resume', [False, True])
+@pytest.mark.parametrize('checkpoint, model, message', [
+    ('slim/epoch_4.pth', None, r'a pruned network of other widths.*net\.\w+\.weight \(.*\) in the checkpoint.*slim.py'),
+    ('dense/epoch_1.pth', 'slim', 'a dense network of other widths.*its own dense config'),
+    ('less/epoch_4.pth', 'slim', 'a pruned network of other widths.*slim.py'),
+])
+def test_mixed_widths_are_refused(runs, tmp_path, checkpoint, model, message, resume):
+    model = slim_model(runs, model) if model else None
+    with pytest.raises(UserError, match=message):
+        load(tmp_path, runs / checkpoint, model, resume=resume)
+
+
+def test_matching_widths_and_another_number_of_classes_pass(runs, tmp_path):
+    runner = load(tmp_path / 'a', runs / 'slim/epoch_4.pth', slim_model(runs, 'slim'))
+    adopted = load(tmp_path / 'b', runs / 'slim/epoch_4.pth', hooks=[pruning(), GUARD], resume=True)
+    assert same(values(runner.model), values(adopted.model))
+    load(tmp_path / 'c', runs / 'slim/epoch_4.pth', slim_model(runs, 'slim') | dict(classes=7))
+    load(tmp_path / 'd', runs / 'dense/epoch_1.pth', dict(classes=7))
