@@ -46,14 +46,33 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
 
 
+def check_config(path: str) -> None:
+    """Refuses a config file that is not there.
+
+    Raises:
+        UserError: Naming the file.
+    """
+    if not osp.isfile(path):
+        raise UserError(f'There is no config file {path!r}; give the path of one, e.g. from configs/.')
+
+
+def check_checkpoint(path: str) -> None:
+    """Refuses a local checkpoint that is not there; addresses are left to mmengine.
+
+    Raises:
+        UserError: Naming the file.
+    """
+    if '://' not in path and not osp.isfile(path):
+        raise UserError(f'There is no checkpoint {path!r} to load from; train it first, or give the path of another.')
+
+
 def read_config(args: argparse.Namespace) -> Config:
     """The config named on the command line, with its overrides, launcher and work directory.
 
     Raises:
         UserError: There is no such file.
     """
-    if not osp.isfile(args.config):
-        raise UserError(f'There is no config file {args.config!r}; give the path of one, e.g. from configs/.')
+    check_config(args.config)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
@@ -121,10 +140,8 @@ def check_load_from(cfg: Config) -> None:
     Raises:
         UserError: Naming the file.
     """
-    path = cfg.get('load_from')
-    if path and '://' not in path and not osp.isfile(path):
-        raise UserError(f'There is no checkpoint {path!r} to load from; train it first, or set load_from to another '
-                        '(--cfg-options load_from=PATH).')
+    if cfg.get('load_from'):
+        check_checkpoint(cfg.load_from)
 
 
 def pairs(paths: list[str]) -> list[tuple[str, str]]:
@@ -151,11 +168,16 @@ def adopt_slim_model(cfg: Config, checkpoint: str) -> Optional[str]:
     return f'{checkpoint} holds a pruned network: its widths are used instead of those of the config.'
 
 
+def build_network(cfg: Config) -> nn.Module:
+    """The network of a config, untrained."""
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    return MODELS.build(cfg.model)
+
+
 def load_network(cfg: Config, checkpoint: str) -> nn.Module:
     """The network of a config, or the slim one a checkpoint holds, with the checkpoint's weights, ready to predict."""
     cfg = Config(cfg._cfg_dict.to_dict())
     adopt_slim_model(cfg, checkpoint)
-    init_default_scope(cfg.default_scope)
-    model = MODELS.build(cfg.model)
+    model = build_network(cfg)
     load_checkpoint(model, checkpoint, map_location='cpu')
     return model.eval()

@@ -93,12 +93,37 @@ def test_sharpness_of_a_slim_checkpoint(trained):
     assert row['projected'] >= row['one_step'] > 0 and 'projected' in out.stdout
 
 
+@pytest.mark.slow
+def test_groups_of_a_dense_config_and_of_a_slim_one(trained):
+    root, _ = trained
+    rows = [tool('print_groups.py', config, '--input-size', 256, 256, cwd=root).stdout.splitlines()
+            for config in (DENSE, root / 'slim/slim.py')]
+    assert rows[0][0].split()[:2] == ['group', 'channels'] and len(rows[0]) == len(rows[1]) > 10
+    total = [sum(int(row.split()[1]) for row in part[1:]) for part in rows]
+    assert total[1] < total[0]
+
+
+@pytest.mark.slow
+def test_a_published_slim_checkpoint_tests_like_the_original(trained):
+    root, _ = trained
+    said = tool('publish_model.py', root / 'slim/epoch_3.pth', root / 'toy.pth', cwd=root).stdout
+    path = said.split()[-1]
+    lines = [
+        next(line for line in tool('test.py', DENSE, p, '--work-dir', root / 'test', *small(root / 'data'),
+                                   cwd=root).stdout.splitlines() if line.startswith('| mAP'))
+        for p in (path, root / 'slim/epoch_3.pth')
+    ]
+    assert lines[0] == lines[1]
+
+
 @pytest.mark.parametrize('name, args, message', [
     ('train.py', ['nowhere.py'], "Error: There is no config file 'nowhere.py'"),
     ('train.py', [ADASAP], "Error: There is no checkpoint 'work_dirs/quickstart/dense/epoch_14.pth'"),
     ('train.py', [DENSE], 'Error: .*There is no list of images at'),
     ('test_robustness.py', [DENSE], 'Error: 1 paths are no pairs'),
     ('measure_sharpness.py', [DENSE, 'nowhere.pth'], "Error: There is no checkpoint 'nowhere.pth'"),
+    ('print_groups.py', ['nowhere.py'], "Error: There is no config file 'nowhere.py'"),
+    ('publish_model.py', ['nowhere.pth', 'x.pth'], "Error: There is no checkpoint 'nowhere.pth'"),
     ('quickstart.py', ['--data', 'nowhere'], "Error: There is no data folder 'nowhere'"),
 ])
 def test_errors_are_one_line_and_exit_code_1(name, args, message, tmp_path):

@@ -1,0 +1,31 @@
+import hashlib
+
+import torch
+
+from mmadasap.engine.publish import publish
+from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
+from tests.toys import make_runner
+
+
+def test_weights_and_config_are_kept_under_a_hash(tmp_path):
+    runner = make_runner(tmp_path, SGD, [pruning()], epochs=4)
+    runner.train()
+    path = publish(str(tmp_path / 'epoch_4.pth'), str(tmp_path / 'out' / 'toy.pth'))
+    with open(path, 'rb') as file:
+        assert path.endswith(f'toy-{hashlib.sha256(file.read()).hexdigest()[:8]}.pth')
+    published = torch.load(path, weights_only=True)
+    assert set(published) == {'meta', 'state_dict', 'channel_pruning'} and 'SlimModel' in published['meta']['cfg']
+    assert all(torch.equal(v, published['state_dict'][k]) for k, v in runner.model.state_dict().items())
+    assert len(list((tmp_path / 'out').iterdir())) == 1
+
+
+def test_a_checkpoint_of_plain_mmengine_becomes_plain(tmp_path):
+    make_runner(tmp_path, SGD, epochs=1).train()
+    published = torch.load(publish(str(tmp_path / 'epoch_1.pth'), str(tmp_path / 'p.pth')), weights_only=True)
+    assert set(published) == {'meta', 'state_dict'} and published['meta']['epoch'] == 1
+
+
+def test_the_same_weights_get_the_same_name(tmp_path):
+    make_runner(tmp_path, SGD, epochs=1).train()
+    paths = {publish(str(tmp_path / 'epoch_1.pth'), str(tmp_path / 'p.pth')) for _ in range(2)}
+    assert len(paths) == 1
