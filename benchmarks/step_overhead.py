@@ -78,7 +78,7 @@ def neurons_of(model: nn.Module, size: int) -> Neurons:
 
 
 def climb_and_return(neurons: Neurons, radius: dict, asam: bool = False) -> Callable[[], None]:
-    """All that our step does besides its passes and the optimizer's step."""
+    """Scores, radii, the norm, w + eps, and back: what the references' two half steps do as well."""
     policy, perturbation = build_radius(radius), Perturbation(0.01 if asam else None, 'global')
     weights = [layer.weight for layer in neurons.layers]
 
@@ -148,15 +148,17 @@ def time_steps(model: nn.Module, size: int, args: argparse.Namespace) -> dict[st
     data = batch(args.batch_size, size)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0, momentum=0.9)
 
-    def pass_once():
-        inputs = model.data_preprocessor(data, training=True)
+    def prepared():
+        return model.data_preprocessor(data, training=True)
+
+    def pass_once(inputs):
         model.parse_losses(model(**inputs, mode='loss'))[0].backward()
 
     def twice():
-        pass_once()
-        optimizer.zero_grad()
-        pass_once()
-        optimizer.zero_grad()
+        inputs = prepared()
+        for _ in range(2):
+            pass_once(inputs)
+            optimizer.zero_grad()
 
     def step(wrapper):
         return lambda: model.train_step(data, wrapper)
@@ -166,13 +168,25 @@ def time_steps(model: nn.Module, size: int, args: argparse.Namespace) -> dict[st
     if args.sam:
         sam = imported(args.sam)(model.parameters(), torch.optim.SGD, rho=0.05, lr=0.0, momentum=0.9)
 
-        def reference():
-            pass_once()
+        def sam_step():
+            inputs = prepared()
+            pass_once(inputs)
             sam.first_step(zero_grad=True)
-            pass_once()
+            pass_once(inputs)
             sam.second_step(zero_grad=True)
 
-        calls['SAM, reference'] = reference
+        calls['SAM, reference'] = sam_step
+    if args.asam:
+        asam = imported(args.asam)(optimizer, model, rho=2.0)
+
+        def asam_step():
+            inputs = prepared()
+            pass_once(inputs)
+            asam.ascent_step()
+            pass_once(inputs)
+            asam.descent_step()
+
+        calls['ASAM, reference'] = asam_step
     return interleaved_medians(calls, rounds=args.rounds)
 
 

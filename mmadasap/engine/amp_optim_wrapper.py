@@ -32,6 +32,8 @@ class AnyDeviceAmpOptimWrapper(AmpOptimWrapper):
         if not hasattr(torch.amp, 'GradScaler'):
             raise UserError(f'{type(self).__name__} on a processor needs torch 2.3 or later, and this is '
                             f'{torch.__version__}; train without mixed precision.')
+        if loss_scale != 'dynamic' and not isinstance(loss_scale, (float, dict)):
+            raise UserError(f"{type(self).__name__}: loss_scale={loss_scale!r} must be 'dynamic', a float or a dict.")
         OptimWrapper.__init__(self, **kwargs)
         settings = loss_scale if isinstance(loss_scale, dict) else {}
         self._scale_update_param = loss_scale if isinstance(loss_scale, float) else None
@@ -64,7 +66,8 @@ class AmpAdaSAPOptimWrapper(AdaSAPOptimWrapper, AnyDeviceAmpOptimWrapper):
         return self.loss_scaler.scale(like.new_ones((), dtype=torch.float32))
 
     def _step_if(self, is_finite: bool, step_kwargs: dict) -> None:
-        if not is_finite:
+        if not is_finite and self.loss_scaler.is_enabled():
             # The scaler looks at these gradients alone, and the first ones may be what overflowed.
             self._grads()[0].fill_(torch.inf)
-        self.step(**step_kwargs)
+        if is_finite or self.loss_scaler.is_enabled():
+            self.step(**step_kwargs)

@@ -14,7 +14,7 @@ from mmengine.runner import find_latest_checkpoint, load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
-from mmadasap.engine.slim_config import checkpoint_channels, make_slim
+from mmadasap.engine.slim_config import check_widths, checkpoint_channels, make_slim
 from mmadasap.errors import UserError
 from mmadasap.registry import MODELS
 
@@ -179,5 +179,6 @@ def load_network(cfg: Config, checkpoint: str) -> nn.Module:
     cfg = Config(cfg._cfg_dict.to_dict())
     adopt_slim_model(cfg, checkpoint)
     model = build_network(cfg)
+    check_widths(model, CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu'))
     load_checkpoint(model, checkpoint, map_location='cpu')
     return model.eval()

@@ -81,7 +81,8 @@ class AdaSAPOptimWrapper(OptimWrapper):
         self.radius = build_radius(radius)
         if self.radius is not None and all(p.dim() < 2 for g in self.optimizer.param_groups for p in g['params']):
             raise UserError(f'{type(self).__name__}: radius={radius} needs neurons, but no parameter of the optimizer '
-                            'is the weight of a Conv or Linear layer; set radius=None for plain steps.')
+                            'is the weight of a Conv or Linear layer; set radius=None for plain steps, and in place of '
+                            'FSDP, which holds flat shards, MMDistributedDataParallel.')
         self.ddp_sync = ddp_sync if interval == 1 else 'global'
         self.interval = interval
         self.ascent_fraction = ascent_fraction
@@ -135,21 +136,22 @@ class AdaSAPOptimWrapper(OptimWrapper):
             self._end_cycle(step_kwargs or {}, zero_kwargs or {})
 
     def state_dict(self) -> dict:
-        """The host's state, and the direction that is being reused."""
-        state = super().state_dict()
-        if self._reused.direction:
-            state['reused'] = self._reused.state_dict()
-        return state
+        """The host's state, the number of skipped steps, and the direction that is being reused."""
+        return super().state_dict() | dict(skipped_steps=self.skipped_steps, reused=self._reused.state_dict())
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Goes on from :meth:`state_dict`."""
-        if 'reused' in state_dict:
-            self._reused.load_state_dict(state_dict.pop('reused'))
-        super().load_state_dict(state_dict)
+        state = dict(state_dict)
+        self.skipped_steps = state.pop('skipped_steps', 0)
+        if 'reused' in state:
+            self._reused.load_state_dict(state.pop('reused'))
+        super().load_state_dict(state)
 
     def _plan_cycle(self) -> None:
         """What the accumulation cycle that begins now does; a change of settings within it waits for the next."""
         self._active_radius = self.radius
+        if self.radius is None:
+            self._reused.direction = []
         between = self._inner_count // self._accumulative_counts % self.interval != 0
         self._reuses = between and bool(self._reused.direction)
 
@@ -166,7 +168,8 @@ class AdaSAPOptimWrapper(OptimWrapper):
         check_not_sharded(model)
         with trace_norms(model) as followers:
             yield
-        self._neurons = collect_neurons(model, followers)
+        trained = {id(p) for group in self.optimizer.param_groups for p in group['params']}
+        self._neurons = collect_neurons(model, followers).only(lambda p: id(p) in trained)
 
     def _backward(self, loss: Tensor) -> None:
         scaled = self.scale_loss(loss)
@@ -179,9 +182,9 @@ class AdaSAPOptimWrapper(OptimWrapper):
     def _end_cycle(self, step_kwargs: dict, zero_kwargs: dict) -> None:
         """From the gradient at w to the step."""
         if self._reuses and self._reused.ready_for(self._grads()):
-            self._reused.add_to(self._grads())
-            numbers = self._descend(True, step_kwargs)
-            self._log(grad_norm_at_w=numbers[0], loss_at_w=numbers[1])
+            norm = self._reused.add_to(self._grads())
+            norm, loss = self._descend(True, norm, step_kwargs)
+            self._log(grad_norm_at_w=norm, loss_at_w=loss)
         else:
             self._sharpness_aware_step(step_kwargs, zero_kwargs)
         self.zero_grad(**zero_kwargs)
@@ -190,16 +193,27 @@ class AdaSAPOptimWrapper(OptimWrapper):
     def _sharpness_aware_step(self, step_kwargs: dict, zero_kwargs: dict) -> None:
         climbed, loss = self._climb()
         self.zero_grad(**zero_kwargs)
+        count = self._inner_count
         try:
             self._second_pass()
-        finally:
-            self._perturbation.come_back()
+        except BaseException:
+            self._inner_count = count
+            self._abandon(zero_kwargs)
+            raise
+        self._perturbation.come_back()
         if self.interval > 1:
             self._reused.note_second(self._grads())
-        norm, loss_there = self._descend(climbed, step_kwargs)
-        self._log(grad_norm_at_w_eps=norm, loss_at_w_eps=loss_there, skipped_steps=self.skipped_steps)
+        norm, loss_there = self._descend(climbed, global_norm(self._grads()), step_kwargs)
+        self._log(grad_norm_at_w_eps=norm, loss_at_w_eps=loss_there)
         if self.ascent_fraction == 1:
             self._log(sharpness=loss_there - loss)
+
+    def _abandon(self, zero_kwargs: dict) -> None:
+        """After an error in the second pass: as if the cycle had not begun."""
+        self._perturbation.come_back()
+        self._cycle.undo_statistics()
+        self._cycle.close()
+        self.zero_grad(**zero_kwargs)
 
     @torch.no_grad()
     def _climb(self) -> tuple[bool, float]:
@@ -214,9 +228,11 @@ class AdaSAPOptimWrapper(OptimWrapper):
         if self.interval > 1:
             self._reused.note_first(self._grads())
         radii = self._active_radius(weights, [w.grad for w in weights])
+        plain = None if self._perturbation.eta is None else global_norm(self._grads())
         norm = self._perturbation.norm(neurons)
-        norm, low, mean, high, loss = read_numbers(norm, radius_range(radii, norm), self._cycle.take_loss())
-        self._log(rho_min=low, rho_mean=mean, rho_max=high, grad_norm_at_w=norm, loss_at_w=loss)
+        norm, plain, low, mean, high, loss = read_numbers(
+            norm, norm if plain is None else plain, radius_range(radii, norm), self._cycle.take_loss())
+        self._log(rho_min=low, rho_mean=mean, rho_max=high, grad_norm_at_w=plain, loss_at_w=loss)
         if math.isfinite(norm):
             self._perturbation.climb(neurons, radii, norm)
         return math.isfinite(norm), loss
@@ -227,17 +243,21 @@ class AdaSAPOptimWrapper(OptimWrapper):
             for forward, count in calls:
                 self._inner_count = count
                 with super().optim_context(forward.model):
-                    losses = forward.replay()
+                    losses = forward.replay(counts=self.ascent_fraction < 1)
                 self._backward(bare_model(forward.model).parse_losses(losses)[0])
 
     @torch.no_grad()
-    def _descend(self, climbed: bool, step_kwargs: dict) -> tuple[float, float]:
+    def _descend(self, climbed: bool, norm: Tensor, step_kwargs: dict) -> tuple[float, float]:
         """Steps along the gradient that lies ready, if it and the first one are finite on all ranks.
 
+        Args:
+            climbed: Whether the first gradient was finite on this rank.
+            norm: Norm of the gradient that was computed last.
+            step_kwargs: Of the optimizer's step.
+
         Returns:
-            Its norm, and the loss it belongs to.
+            The norm without the loss scale, and the loss.
         """
-        norm = global_norm(self._grads())
         agreed = (torch.isfinite(norm) & climbed).to(norm.dtype)
         all_reduce(agreed, 'min')
         self._unscale([norm])
@@ -245,6 +265,7 @@ class AdaSAPOptimWrapper(OptimWrapper):
         self._step_if(bool(agreed), step_kwargs)
         if not agreed:
             self._skip()
+        self._log(skipped_steps=self.skipped_steps)
         return norm, loss
 
     def _step_if(self, is_finite: bool, step_kwargs: dict) -> None:

@@ -35,4 +35,6 @@ def make_resumable(checkpoint: dict) -> None:
     scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
     for key, value in scalars.items():
         if isinstance(value, dict) and set(value) == HISTORY_KEYS:
-            scalars[key] = HistoryBuffer(value['history'].numpy(), value['counts'].numpy(), value['max_length'])
+            # Resuming maps tensors to the run's device.
+            history, counts = value['history'].cpu().numpy(), value['counts'].cpu().numpy()
+            scalars[key] = HistoryBuffer(history, counts, value['max_length'])

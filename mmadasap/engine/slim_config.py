@@ -2,11 +2,16 @@
 from typing import Optional
 
 from mmengine.config import Config, ConfigDict
+from torch import nn
 
+from mmadasap.errors import UserError
 from mmadasap.fileio import replacing
+from mmadasap.pruning import width_mismatches
 
 SLIM_TYPE = 'mmadasap.SlimModel'
 PRUNING_HOOKS = ('ChannelPruningHook', 'SharpnessPhaseHook')
+# How many weights an error names.
+SHOWN = 3
 SLIM_HOOKS = ('PlainCheckpointHook', 'WidthGuardHook')
 
 
@@ -65,3 +70,22 @@ def checkpoint_channels(checkpoint: dict) -> Optional[dict]:
     text = checkpoint.get('meta', {}).get('cfg') or ''
     model = Config.fromstring(text, '.py').get('model', {}) if SLIM_TYPE in text else {}
     return model['channels'].to_dict() if 'channels' in model else None
+
+
+def check_widths(model: nn.Module, checkpoint: dict) -> None:
+    """Refuses a loaded checkpoint of a network that is pruned differently from ``model``.
+
+    Raises:
+        UserError: Naming the first few weights with both shapes, and what to do.
+    """
+    loaded, own = checkpoint.get('state_dict', checkpoint), model.state_dict()
+    names = width_mismatches(model, loaded)
+    if not names:
+        return
+    shown = ', '.join(f'{n} {tuple(loaded[n].shape)} in the checkpoint and {tuple(own[n].shape)} in the model'
+                      for n in names[:SHOWN])
+    kind, advice = ('dense', 'use its own dense config, or a checkpoint written after the pruning')
+    if checkpoint_channels(checkpoint) is not None:
+        kind, advice = ('pruned', 'use the slim.py beside it as the config')
+    raise UserError(f'The checkpoint holds a {kind} network of other widths than the model ({len(names)} weights '
+                    f'differ: {shown}); {advice}.')

@@ -3,12 +3,12 @@ import copy
 from functools import partial
 from itertools import islice
 
-import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
+from mmengine.runner import Runner, set_random_seed
 from torch import Tensor, nn
 
 from mmadasap.engine.launch import load_network
+from mmadasap.errors import UserError
 from mmadasap.sharpness import Sharpness, measure_sharpness
 
 
@@ -23,14 +23,17 @@ def evaluate_sharpness(cfg: Config, checkpoint: str, rho: float, batches: int, s
         steps: Steps of projected ascent after the first.
 
     Raises:
-        UserError: As :func:`measure_sharpness`.
+        UserError: Fewer batches than that; and as :func:`measure_sharpness`.
     """
     model = load_network(cfg, checkpoint)
     loader = copy.deepcopy(cfg.train_dataloader)
     loader.update(num_workers=0, persistent_workers=False)
-    torch.manual_seed(0)
+    # Augmentations draw from Python's and NumPy's generators as well.
+    set_random_seed(0)
     drawn = islice(Runner.build_dataloader(loader, seed=0), batches)
     inputs = [model.data_preprocessor(batch, training=False) for batch in drawn]
+    if len(inputs) < batches:
+        raise UserError(f'train_dataloader gives only {len(inputs)} batches, {batches} were asked for.')
     return measure_sharpness(model, [partial(_loss, model, data) for data in inputs], rho, steps)
 
 

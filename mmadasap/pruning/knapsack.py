@@ -50,7 +50,7 @@ def solve_multiple_choice(values: Sequence, costs: Sequence, capacity: float) ->
             least reachable one, which the message names.
     """
     groups = _undominated(values, costs)
-    least = sum(float(g.costs[0]) for g in groups)
+    least = _total(groups, [0] * len(groups))[1]
     if not capacity >= least:
         raise ValueError(f'capacity={capacity} cannot be met: the cheapest choice costs {least}; raise the capacity to '
                          'at least that.')
@@ -79,41 +79,49 @@ def _undominated(values: Sequence, costs: Sequence) -> list[Candidates]:
     return groups
 
 
-def _relaxed(groups: list[Candidates], multiplier: float) -> tuple[list[int], float, float]:
-    """The choice that is best when cost is paid for at ``multiplier``: places, value, cost; the cheapest among ties."""
-    places = [int(np.argmax(g.values - multiplier * g.costs)) for g in groups]
-    value = sum(float(g.values[p]) for g, p in zip(groups, places))
-    return places, value, sum(float(g.costs[p]) for g, p in zip(groups, places))
+def _total(groups: list[Candidates], places: list[int]) -> tuple[float, float]:
+    """Value and cost of a choice, added from left to right as the search does: what fits must not hang on rounding."""
+    value = cost = 0.0
+    for g, place in zip(groups, places):
+        value, cost = value + float(g.values[place]), cost + float(g.costs[place])
+    return value, cost
+
+
+def _relaxed(groups: list[Candidates], multiplier: float) -> list[int]:
+    """The choice that is best when cost is paid for at ``multiplier``; the cheapest among ties."""
+    return [int(np.argmax(g.values - multiplier * g.costs)) for g in groups]
 
 
 def _best_multiplier(groups: list[Candidates], capacity: float) -> tuple[float, float]:
     """A price of cost with a tight bound, and the value of the best feasible choice seen on the way to it."""
-    places, value, cost = _relaxed(groups, 0.0)
+    value, cost = _total(groups, _relaxed(groups, 0.0))
     if cost <= capacity:
         return 0.0, value
-    floor = sum(float(g.values[0]) for g in groups)
+    floor, _ = _total(groups, [0] * len(groups))
     low, high = 0.0, 1.0
-    while _relaxed(groups, high)[2] > capacity:
+    while _total(groups, _relaxed(groups, high))[1] > capacity:
         low, high = high, 2 * high
     for _ in range(100):
         middle = (low + high) / 2
-        places, value, cost = _relaxed(groups, middle)
-        if cost > capacity:
+        places = _relaxed(groups, middle)
+        if _total(groups, places)[1] > capacity:
             low = middle
-        else:
-            high = middle
-            floor = max(floor, value, _fill(groups, places, cost, value, capacity))
+            continue
+        high = middle
+        for choice in (places, _fill(groups, places, capacity)):
+            value, cost = _total(groups, choice)
+            floor = max(floor, value) if cost <= capacity else floor
     return high, floor
 
 
-def _fill(groups: list[Candidates], places: list[int], cost: float, value: float, capacity: float) -> float:
-    """Value after spending what is left on better candidates, group by group."""
+def _fill(groups: list[Candidates], places: list[int], capacity: float) -> list[int]:
+    """The choice after spending what is left on better candidates, group by group; may miss capacity by rounding."""
+    left, filled = capacity - _total(groups, places)[1], []
     for g, place in zip(groups, places):
-        affordable = g.costs <= capacity - cost + g.costs[place]
-        better = int(np.flatnonzero(affordable)[-1])
-        cost += float(g.costs[better] - g.costs[place])
-        value += float(g.values[better] - g.values[place])
-    return value if cost <= capacity else -np.inf
+        better = max(place, int(np.searchsorted(g.costs, g.costs[place] + left, side='right')) - 1)
+        left -= float(g.costs[better] - g.costs[place])
+        filled.append(better)
+    return filled
 
 
 def _drop_hopeless(groups: list[Candidates], capacity: float, multiplier: float, floor: float) -> list[Candidates]:
@@ -161,6 +169,6 @@ def _by_highs(groups: list[Candidates], capacity: float) -> list[int]:
         found = milp(-values / scale, constraints=[LinearConstraint(member, 1, 1), within],
                      integrality=np.ones(len(costs)), bounds=Bounds(0, 1), options=dict(mip_rel_gap=1e-5))
         places = [int(part.argmax()) for part in np.split(found.x, np.cumsum(sizes)[:-1])]
-        if sum(float(g.costs[p]) for g, p in zip(groups, places)) <= capacity:
+        if _total(groups, places)[1] <= capacity:
             return places
     raise ArithmeticError(f'HiGHS found no choice within capacity={capacity}: {found.message}')

@@ -69,3 +69,4 @@ class Cycle:
     def close(self) -> None:
         """Ends the cycle and lets go of its inputs."""
         self._calls.clear()
+        self._losses.clear()

@@ -1,5 +1,5 @@
 """Which tensors form a neuron: row i of a Conv or Linear weight, its bias i, and the gamma and beta i that follow."""
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -40,16 +40,20 @@ class Neurons:
 
     def with_gradient(self) -> 'Neurons':
         """The part that takes part in a step: a tensor without gradient is frozen or unused."""
+        return self.only(lambda tensor: tensor.grad is not None)
+
+    def only(self, wanted: Callable[[nn.Parameter], bool]) -> 'Neurons':
+        """The part whose tensors are wanted; what belongs to a weight that is not joins the others."""
         layers, others, flags = [], [], []
         loose = list(zip(self.others, self.others_bias))
         for layer in self.layers:
-            owned = [(v, b) for v, b in zip(layer.vectors, layer.is_bias) if v.grad is not None]
-            if layer.weight.grad is None:
+            owned = [(v, b) for v, b in zip(layer.vectors, layer.is_bias) if wanted(v)]
+            if not wanted(layer.weight):
                 loose += owned
                 continue
             layers.append(NeuronLayer(layer.weight, tuple(v for v, _ in owned), tuple(b for _, b in owned)))
         for tensor, bias in loose:
-            if tensor.grad is not None:
+            if wanted(tensor):
                 others.append(tensor)
                 flags.append(bias)
         return Neurons(tuple(layers), tuple(others), tuple(flags))

@@ -1,7 +1,8 @@
 """Note a forward call, and make it again with the same inputs and the same random draws."""
+import copy
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -42,14 +43,20 @@ class NotedForward:
     kwargs: dict
     random_state: RandomState
 
-    def replay(self) -> Any:
-        """Calls again with the noted inputs and draws; afterwards the random state is as it was before the replay."""
+    def replay(self, counts: bool = False) -> Any:
+        """Calls again with the noted inputs and draws.
+
+        Args:
+            counts: Leave the random state where this call leaves it, as the one that the next draws follow; otherwise
+                it is as it was before.
+        """
         after = RandomState.capture()
         self.random_state.restore()
         try:
             return self.model(*self.args, **self.kwargs)
         finally:
-            after.restore()
+            if not counts:
+                after.restore()
 
 
 def part_of_batch(value: Any, size: int, kept: int) -> Any:
@@ -57,18 +64,37 @@ def part_of_batch(value: Any, size: int, kept: int) -> Any:
     if isinstance(value, dict):
         return type(value)({key: part_of_batch(v, size, kept) for key, v in value.items()})
     if isinstance(value, torch.Tensor):
-        return value[:kept] if value.dim() and len(value) == size else value
+        return value[:kept] if _has_rows(value) and len(value) == size else value
     if isinstance(value, (list, tuple)):
         return value[:kept] if len(value) == size else type(value)(part_of_batch(v, size, kept) for v in value)
     return value
 
 
-def batch_size(value: Any) -> int:
-    """Length of the first tensor in ``value``, at any depth; 0 where there is none."""
+def batch_size(values: Iterable[Any]) -> int:
+    """Length of the first list or tensor among ``values`` or in the dicts among them; 0 where there is none."""
+    for value in values:
+        if isinstance(value, dict):
+            size = batch_size(value.values())
+        else:
+            size = len(value) if isinstance(value, (list, tuple)) or _has_rows(value) else 0
+        if size:
+            return size
+    return 0
+
+
+def _has_rows(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.dim() > 0
+
+
+def untouched(value: Any) -> Any:
+    """A copy of a model's inputs that shares its tensors: heads may write into their samples, not into images."""
     if isinstance(value, torch.Tensor):
-        return len(value) if value.dim() else 0
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    return next((size for part in parts if (size := batch_size(part))), 0)
+        return value
+    if isinstance(value, dict):
+        return type(value)({key: untouched(v) for key, v in value.items()})
+    if isinstance(value, (list, tuple)):
+        return type(value)(untouched(v) for v in value)
+    return copy.deepcopy(value)
 
 
 @contextmanager
@@ -86,11 +112,11 @@ def note_forward(model: nn.Module,
     def note(module, args, kwargs):
         if kwargs.get('mode') != 'loss':
             return None
-        on_call(NotedForward(module, args, kwargs, RandomState.capture()))
+        on_call(NotedForward(module, untouched(args), untouched(kwargs), RandomState.capture()))
         if fraction == 1:
             return None
         inputs = {k: v for k, v in kwargs.items() if k != 'mode'}
-        size = batch_size((*args, inputs))
+        size = batch_size((*args, *inputs.values()))
         kept = math.ceil(fraction * size)
         return (tuple(part_of_batch(a, size, kept) for a in args),
                 dict(kwargs, **part_of_batch(inputs, size, kept)))

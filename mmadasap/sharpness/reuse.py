@@ -42,12 +42,18 @@ class ReusedDirection:
         self.direction = first
 
     @torch.no_grad()
-    def add_to(self, grads: list[Tensor]) -> None:
-        """Adds the direction to the gradient at w, in place; entries without gradient (of pruned channels) stay so."""
+    def add_to(self, grads: list[Tensor]) -> Tensor:
+        """Adds the direction to the gradient at w, in place; entries without gradient (of pruned channels) stay so.
+
+        Returns:
+            Norm of the gradient at w, a scalar.
+        """
         live = [torch.where(g == 0, 0, d) for g, d in zip(grads, self.direction)]
-        factor = self.scale * global_norm(grads) / global_norm(live)
+        norm = global_norm(grads)
+        factor = self.scale * norm / global_norm(live)
         torch._foreach_mul_(live, torch.where(torch.isfinite(factor), factor, 0))
         torch._foreach_add_(grads, live)
+        return norm
 
     def state_dict(self) -> dict:
         """The direction, as plain tensors."""

@@ -61,6 +61,16 @@ def test_an_overflow_in_either_pass_skips_the_step_and_halves_the_scale_once(fac
     assert wrapper.loss_scaler.get_scale() == 2.0**9 and wrapper.skipped_steps == 1
 
 
+def test_without_a_loss_scale_a_step_that_is_not_finite_is_skipped_as_well():
+    model = Overflowing([1.0, float('nan'), 1.0, 1.0])
+    wrapper = wrapper_for(model, loss_scale=dict(enabled=False))
+    before = values(model)
+    model.train_step(batch(), wrapper)
+    assert same(values(model), before) and wrapper.skipped_steps == 1
+    model.train_step(batch(), wrapper)
+    assert not same(values(model), before) and all(torch.isfinite(v).all() for v in values(model).values())
+
+
 def test_the_scale_grows_once_a_step():
     model = ToyClassifier()
     wrapper = wrapper_for(model, loss_scale=dict(init_scale=4.0, growth_interval=2))
@@ -102,6 +112,13 @@ def test_a_run_resumes_to_the_bit(tmp_path):
     resumed = make_runner(tmp_path / 'second', copy.deepcopy(wrapper), epochs=3, resume=True,
                           load_from=str(tmp_path / 'first/epoch_1.pth')).train()
     assert same(values(resumed), whole)
+
+
+@pytest.mark.skipif(get_device() != 'cpu', reason='about processors')
+@pytest.mark.parametrize('loss_scale', [512, 'dynmic'])
+def test_a_loss_scale_of_another_kind_is_refused(loss_scale):
+    with pytest.raises(UserError, match=f'loss_scale={loss_scale!r}'):
+        wrapper_for(ToyClassifier(), loss_scale=loss_scale)
 
 
 @pytest.mark.skipif(get_device() != 'cpu', reason='about processors')

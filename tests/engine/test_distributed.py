@@ -19,7 +19,8 @@ TORCHRUN = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2']
 CONFIG = """
 custom_imports = dict(imports=['mmadasap', 'tests.toys'], allow_failed_imports=False)
 default_scope = 'mmengine'
-model = dict(type='ToyLinear', sometimes={sometimes})
+model = {model}
+sync_bn = {sync_bn!r}
 train_dataloader = dict(
     dataset=dict(type='ToyData', bad={bad}), batch_size=2, num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=False), collate_fn=dict(type='default_collate'))
@@ -34,19 +35,22 @@ env_cfg = dict(dist_cfg=dict(backend='nccl'))
 """
 
 
-def train(folder, port, *flags, start=None, wrapper=None, sometimes=False, bad=None):
+def train(folder, port, *flags, start=None, wrapper=None, sometimes=False, bad=None, sync_bn=None):
     """Weights of both ranks at the start and after each iteration, as shape (2, iterations + 1, weights)."""
     config = folder / 'config.py'
-    config.write_text(CONFIG.format(sometimes=sometimes, bad=bad, rho=RHO, lr=LR, wrapper=wrapper or {}))
+    model = dict(type='ToyClassifier') if sync_bn else dict(type='ToyLinear', sometimes=sometimes)
+    config.write_text(CONFIG.format(model=model, sync_bn=sync_bn, sometimes=sometimes, bad=bad, rho=RHO, lr=LR,
+                                    wrapper=wrapper or {}))
     work_dir = ['--work-dir', str(folder), *flags]
     command = start or [*TORCHRUN, f'--master_port={port}', str(ROOT / 'tools/train.py'), str(config), '--launcher',
                         'pytorch']
     paths = os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
-    env = os.environ | dict(OMP_NUM_THREADS='1', PORT=str(port), PYTHONPATH=paths, CUDA_VISIBLE_DEVICES='-1',
-                            PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']]))
+    visible = {} if sync_bn else dict(CUDA_VISIBLE_DEVICES='-1')
+    env = os.environ | visible | dict(OMP_NUM_THREADS='1', PORT=str(port), PYTHONPATH=paths, PATH=os.pathsep.join(
+        [str(Path(sys.executable).parent), os.environ['PATH']]))
     done = subprocess.run([*command, *work_dir], cwd=folder, env=env, text=True, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
-    return torch.stack([torch.load(folder / f'rank{rank}.pt') for rank in (0, 1)])
+    return torch.stack([torch.load(folder / f'rank{rank}.pt', map_location='cpu') for rank in (0, 1)])
 
 
 def model_at(weights):
@@ -108,6 +112,13 @@ def test_ranks_agree_in_mixed_precision(tmp_path, bad):
     ranks = train(tmp_path, 29616, '--amp', bad=bad)
     assert torch.equal(ranks[0], ranks[1]) and torch.isfinite(ranks).all()
     assert not torch.equal(ranks[0][0], ranks[0][-1])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason='synchronised norms need two devices')
+def test_ranks_agree_with_synchronised_norms(tmp_path):
+    ranks = train(tmp_path, 29617, sync_bn='torch')
+    assert torch.equal(ranks[0], ranks[1]) and not torch.equal(ranks[0][0], ranks[0][-1])
 
 
 def test_a_sharded_model_is_refused(tmp_path):

@@ -1,4 +1,5 @@
 import copy
+import warnings
 
 import pytest
 import torch
@@ -287,6 +288,75 @@ def test_an_error_in_the_second_pass_leaves_the_weights_at_w():
     assert model.layer.weight.detach().flatten().tolist() == [3.0, 4.0]
 
 
+class Failing(ToyClassifier):
+    """Runs out of memory at its second call."""
+
+    def forward(self, inputs, labels=None, mode='tensor'):
+        if mode == 'loss' and self.loss_calls == 1:
+            self.loss_calls += 1
+            raise torch.OutOfMemoryError
+        return super().forward(inputs, labels, mode)
+
+
+def test_after_an_error_in_the_second_pass_training_goes_on_as_if_the_step_had_not_begun():
+    torch.manual_seed(0)
+    failing, data = Failing(), ToyData()
+    fresh = ToyClassifier()
+    fresh.load_state_dict(failing.state_dict())
+    wrappers = [AdaSAPOptimWrapper(torch.optim.SGD(m.parameters(), lr=0.1), radius=SAM) for m in (failing, fresh)]
+    with pytest.raises(torch.OutOfMemoryError):
+        failing.train_step(dict(inputs=data.images, labels=data.labels), wrappers[0])
+    assert same(values(failing), values(fresh))
+    for model, wrapper in zip((failing, fresh), wrappers):
+        model.train_step(dict(inputs=data.images[:4], labels=data.labels[:4]), wrapper)
+    assert same(values(failing), values(fresh))
+
+
+@pytest.mark.parametrize('bad', [False, True])
+def test_what_the_optimizer_does_not_train_takes_no_part(bad):
+    torch.manual_seed(0)
+    model, data = ToyClassifier(), ToyData()
+    rest = [p for name, p in model.named_parameters() if not name.startswith('net.stem')]
+    wrapper = AdaSAPOptimWrapper(torch.optim.SGD(rest, lr=0.1), radius=SAM)
+    seen = []
+    model.register_forward_pre_hook(lambda module, args: seen.append(module.net.stem.weight.clone()))
+    images = data.images * float('nan') if bad else data.images
+    model.train_step(dict(inputs=images, labels=data.labels), wrapper)
+    model.train_step(dict(inputs=data.images, labels=data.labels), wrapper)
+    assert all(torch.equal(weight, seen[0]) for weight in seen) and wrapper.skipped_steps == int(bad)
+
+
+def test_a_direction_from_before_a_stretch_of_plain_steps_is_not_reused():
+    model = Quadratic(3.0, 4.0)
+    wrapper = AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.0), radius=SAM, interval=10)
+    batch = dict(x=torch.tensor([1.0, 2.0], dtype=torch.float64))
+    calls = []
+    for radius in (SAM, SAM, None, SAM, SAM):
+        wrapper.radius = None if radius is None else UniformRadius(0.05)
+        model.train_step(batch, wrapper)
+        calls.append(len(model.seen))
+    assert calls == [2, 3, 4, 6, 7]
+
+
+def test_the_number_of_skipped_steps_is_kept():
+    model = Quadratic(3.0, 4.0)
+    wrappers = [AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.0), radius=SAM) for _ in range(2)]
+    model.train_step(dict(x=torch.tensor([float('nan'), 1.0], dtype=torch.float64)), wrappers[0])
+    wrappers[1].load_state_dict(wrappers[0].state_dict())
+    assert wrappers[1].skipped_steps == 1
+
+
+def test_the_logged_norms_are_those_of_gradients_for_asam_and_reused_directions_too(tmp_path):
+    hub = MessageHub.get_instance(f'norms-{tmp_path.name}')
+    for kwargs, steps in ((dict(asam=True, eta=1.0), 1), (dict(interval=2), 2)):
+        model = Quadratic(3.0, 4.0)
+        wrapper = AdaSAPOptimWrapper(
+            torch.optim.SGD(model.parameters(), lr=0.0), radius=dict(type='UniformRadius', rho=0.5), **kwargs)
+        for _ in range(steps):
+            model.train_step(dict(x=torch.tensor([1.0, 2.0], dtype=torch.float64)), wrapper)
+            assert hub.get_scalar('train/grad_norm_at_w').current() == pytest.approx((9 + 64)**0.5)
+
+
 def test_numbers_of_the_step_are_in_the_message_hub(tmp_path):
     # g = (3, 4), norm 5; losses 12.5 and (3.3^2 + 4.4^2) / 2 = 15.125.
     hub = MessageHub.get_instance(f'numbers-{tmp_path.name}')
@@ -323,15 +393,19 @@ def test_two_synchronisations_a_step_whatever_the_depth(monkeypatch):
     read_numbers = optim_wrapper.read_numbers
     monkeypatch.setattr(optim_wrapper, 'read_numbers', lambda *t: (reads.append('together'), read_numbers(*t))[1])
     data = ToyData()
-    for radius in (SAM, ADAPTIVE):
-        model = ToyClassifier()
-        wrapper = AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), radius=radius, asam=True)
-        with wrapper.optim_context(model):
-            loss = model(inputs=data.images, labels=data.labels, mode='loss')['loss']
-        reads.clear()
-        with Count():
-            wrapper.update_params(loss)
-        assert reads == ['together', 'together']
+    for kwargs, expected in ((dict(radius=SAM, asam=True), [2, 2]), (dict(radius=ADAPTIVE, asam=True), [2, 2]),
+                             (dict(radius=SAM, interval=2), [2, 1]), (dict(radius=SAM, ascent_fraction=0.5), [2, 2])):
+        model, counts = ToyClassifier(), []
+        wrapper = AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), **kwargs)
+        for _ in range(2):
+            with wrapper.optim_context(model):
+                loss = model(inputs=data.images, labels=data.labels, mode='loss')['loss']
+            reads.clear()
+            with Count():
+                wrapper.update_params(loss)
+            counts.append(len(reads))
+            assert 'scalar' not in reads
+        assert counts == expected
 
 
 @pytest.mark.gpu
@@ -345,3 +419,27 @@ def test_a_step_on_a_device_is_the_processors_step(radius):
         m.train_step(dict(inputs=data.images.to(device), labels=data.labels.to(device)), wrapper)
     for name, value in model.state_dict().items():
         torch.testing.assert_close(twin.state_dict()[name].cpu(), value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.gpu
+def test_on_a_device_a_step_waits_twice_and_holds_one_copy_of_the_weights():
+    peaks, size = {}, 0
+    for name, radius in dict(sgd=None, sam=SAM).items():
+        torch.cuda.empty_cache()
+        model = nn.Sequential(*(nn.Linear(1024, 1024) for _ in range(8))).cuda()
+        size = sum(p.numel() * p.element_size() for p in model.parameters())
+        wrapper = AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), radius=radius)
+        model.forward = lambda x, mode='tensor', net=model: dict(loss=nn.Sequential.forward(net, x).square().mean())
+        model.parse_losses = lambda losses: (losses['loss'], losses)
+        for step in range(3):
+            torch.cuda.reset_peak_memory_stats()
+            with wrapper.optim_context(model):
+                loss = model(torch.ones(1, 1024, device='cuda'), mode='loss')['loss']
+            torch.cuda.set_sync_debug_mode('warn' if step else 'default')
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter('always')
+                wrapper.update_params(loss)
+            torch.cuda.set_sync_debug_mode('default')
+        assert len([w for w in caught if 'synchroniz' in str(w.message)]) <= 2
+        peaks[name] = torch.cuda.max_memory_allocated()
+    assert peaks['sam'] - peaks['sgd'] <= 1.1 * size

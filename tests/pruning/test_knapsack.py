@@ -43,6 +43,27 @@ def test_equals_brute_force(seed):
         assert found == pytest.approx(brute_force(values, costs, capacity), rel=1e-12, abs=1e-12)
 
 
+def added(costs, choice):
+    total = 0.0
+    for c, i in zip(costs, choice):
+        total += c[i]
+    return total
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_a_capacity_that_some_choice_meets_exactly_in_rounded_tenths(seed):
+    generator = np.random.default_rng(seed)
+    for _ in range(200):
+        sizes = generator.integers(1, 4, generator.integers(1, 6))
+        costs = [generator.integers(0, 10, n) / 10 for n in sizes]
+        values = [generator.integers(0, 100, n) / 100 for n in sizes]
+        capacity = added(costs, [generator.integers(n) for n in sizes])
+        choice = solve_multiple_choice(values, costs, capacity)
+        assert added(costs, choice) <= capacity
+        best = max(added(values, c) for c in itertools.product(*map(range, sizes)) if added(costs, c) <= capacity)
+        assert added(values, choice) == pytest.approx(best, abs=1e-9)
+
+
 def test_by_hand():
     # Within 5: (cost 3, value 5) with (cost 2, value 3) gives 8; greedy by value alone would take 7 + 0.
     values, costs = [[0, 5, 7], [0, 3]], [[0, 3, 4], [0, 2]]

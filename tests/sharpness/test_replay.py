@@ -51,6 +51,39 @@ def test_the_call_sees_a_part_of_the_batch_and_its_replay_the_whole():
     assert noted[0].replay() == (5, list('abcde'))
 
 
+class Writer(nn.Module):
+    """Like a head that rewrites the labels it is given."""
+
+    def forward(self, inputs, samples, mode='tensor'):
+        seen = [dict(s) for s in samples]
+        for sample in samples:
+            sample['label'] += 1
+        return seen
+
+
+def test_a_model_that_writes_into_its_samples_sees_them_as_they_were():
+    noted, model = [], Writer()
+    with note_forward(model, noted.append):
+        first = model(torch.zeros(2), samples=[dict(label=1), dict(label=2)], mode='loss')
+    assert noted[0].replay() == first
+
+
+def test_a_call_that_counts_leaves_the_random_state_where_it_ends():
+    noted, model = [], Draws()
+    with note_forward(model, noted.append):
+        model(torch.zeros(2), mode='loss')
+    after = RandomState.capture()
+    torch.rand(7)
+    noted[0].replay(counts=True)
+    assert torch.rand(()) + np.random.rand() + random.random() == _next_of(after)
+
+
+def test_the_length_of_a_list_of_images_is_the_size_of_their_batch():
+    noted, model = [], Echo()
+    with note_forward(model, noted.append, fraction=0.5):
+        assert model([torch.zeros(3, 4)] * 4, samples=list('abcd'), mode='loss') == (2, ['a', 'b'])
+
+
 def test_a_part_of_a_batch_at_any_depth():
     images = torch.arange(4)
     part = part_of_batch(dict(views=[images, dict(labels=images.view(4, 1))], scale=torch.tensor(2), size=(8, 8)), 4, 1)

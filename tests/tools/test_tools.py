@@ -91,6 +91,9 @@ def test_sharpness_of_a_slim_checkpoint(trained):
                root / 's.json', cwd=root)
     row = next(iter(json.loads((root / 's.json').read_text())['models'].values()))
     assert row['projected'] >= row['one_step'] > 0 and 'projected' in out.stdout
+    args = [config, root / 'slim/epoch_3.pth', '--batches', 1, '--rho', 0.1, '--out', root / 'again.json']
+    tool('measure_sharpness.py', *args, cwd=root)
+    assert (root / 's.json').read_text() == (root / 'again.json').read_text()
 
 
 @pytest.mark.slow

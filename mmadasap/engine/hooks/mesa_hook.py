@@ -22,7 +22,7 @@ class MESAHook(Hook):
     Args:
         weight: lambda of the paper, at least 0.
         temperature: tau of the paper, above 0.
-        decay: Share of the copy that an iteration keeps, between 0 and 1 (paper: 0.9995; less for short runs).
+        decay: Share of the copy that an iteration keeps, above 0 and below 1 (paper: 0.9995; less for short runs).
         begin: Epoch from which the loss is added.
         head: Name of the module that gives the class scores, or a tuple whose first entry they are.
 
@@ -39,13 +39,14 @@ class MESAHook(Hook):
                  begin: int = 5,
                  head: str = 'bbox_head'):
         for name, value, is_right in (('weight', weight, weight >= 0), ('temperature', temperature, temperature > 0),
-                                      ('decay', decay, 0 <= decay < 1), ('begin', begin, begin >= 0)):
+                                      ('decay', decay, 0 < decay < 1), ('begin', begin, begin >= 0)):
             if not is_right:
                 raise UserError(f'MESAHook: {name}={value} is out of range.')
         self.weight, self.temperature, self.decay = weight, temperature, decay
         self.begin, self.head = begin, head
         self.ema_model: Optional[ExponentialMovingAverage] = None
         self._active = False
+        self._handles: list = []
         self._scores: dict[nn.Module, object] = {}
 
     def before_run(self, runner) -> None:
@@ -60,9 +61,9 @@ class MESAHook(Hook):
         if self.ema_model.steps == 0:
             self.ema_model.update_parameters(model)
         # Not in before_run: other hooks copy the model there, and would copy this one with it.
-        for network in (model, self.ema_model.module):
-            self._find_head(network).register_forward_hook(self._note)
-        model.register_forward_hook(self._add_loss, with_kwargs=True)
+        heads = [self._find_head(network) for network in (model, self.ema_model.module)]
+        self._handles = [head.register_forward_hook(self._note) for head in heads]
+        self._handles.append(model.register_forward_hook(self._add_loss, with_kwargs=True))
 
     def before_train_epoch(self, runner) -> None:
         """Begins with the epoch asked for."""
@@ -71,6 +72,11 @@ class MESAHook(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Moves the copy."""
         self.ema_model.update_parameters(bare_model(runner.model))
+
+    def after_train(self, runner) -> None:
+        """Stops listening."""
+        for handle in self._handles:
+            handle.remove()
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Adds the copy."""

@@ -2,12 +2,8 @@
 from mmengine.hooks import Hook
 
 from mmadasap.engine.host import bare_model
-from mmadasap.engine.slim_config import checkpoint_channels
-from mmadasap.errors import UserError
-from mmadasap.pruning import width_mismatches
+from mmadasap.engine.slim_config import check_widths
 from mmadasap.registry import HOOKS
-
-SHOWN = 3
 
 
 @HOOKS.register_module()
@@ -18,7 +14,7 @@ class WidthGuardHook(Hook):
     configs carry it.
 
     Raises:
-        UserError: Naming the first few weights with both shapes, and what to do.
+        UserError: As :func:`mmadasap.engine.slim_config.check_widths`.
     """
 
     # After ChannelPruningHook, which adopts the widths of its own checkpoints.
@@ -26,14 +22,4 @@ class WidthGuardHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Compares input widths."""
-        model, loaded = bare_model(runner.model).state_dict(), checkpoint.get('state_dict', checkpoint)
-        names = width_mismatches(model, loaded)
-        if not names:
-            return
-        shown = ', '.join(f'{n} {tuple(loaded[n].shape)} in the checkpoint and {tuple(model[n].shape)} in the model'
-                          for n in names[:SHOWN])
-        kind = 'dense' if checkpoint_channels(checkpoint) is None else 'pruned'
-        advice = ('use the slim.py beside it as the config' if kind == 'pruned' else
-                  'use its own dense config, or a checkpoint written after the pruning')
-        raise UserError(f'The checkpoint holds a {kind} network of other widths than the model '
-                        f'({len(names)} weights differ: {shown}); {advice}.')
+        check_widths(bare_model(runner.model), checkpoint)

@@ -55,6 +55,7 @@ def test_the_copy_becomes_slim_with_the_network(tmp_path):
 
 
 @pytest.mark.parametrize('kwargs, message', [(dict(weight=-1), 'weight=-1'), (dict(decay=1), 'decay=1'),
+                                             (dict(decay=0), 'decay=0'),
                                              (dict(temperature=0), 'temperature=0'), (dict(begin=-1), 'begin=-1')])
 def test_wrong_arguments_are_refused(kwargs, message):
     with pytest.raises(UserError, match=message):
