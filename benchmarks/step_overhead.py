@@ -41,6 +41,10 @@ OURS = dict(
     adaptive=dict(radius=ADAPTIVE))
 
 
+INTERVAL = 5
+REUSING = f'LookSAM, interval {INTERVAL}, ours'
+
+
 class Still(torch.optim.SGD):
     """An optimizer that neither steps nor drops gradients, so that only the code around it is timed."""
 
@@ -187,14 +191,18 @@ def time_steps(model: nn.Module, size: int, args: argparse.Namespace) -> dict[st
             asam.descent_step()
 
         calls['ASAM, reference'] = asam_step
-    return interleaved_medians(calls, rounds=args.rounds)
+    calls['SAM on half the batch, ours'] = step(AdaSAPOptimWrapper(optimizer, radius=UNIFORM, ascent_fraction=0.5))
+    reusing = step(AdaSAPOptimWrapper(optimizer, radius=UNIFORM, interval=INTERVAL))
+    calls[REUSING] = lambda: [reusing() for _ in range(INTERVAL)]
+    times = interleaved_medians(calls, rounds=args.rounds)
+    return times | {REUSING: times[REUSING] / INTERVAL}
 
 
 def show(title: str, times: dict[str, float], named: str) -> None:
     """A table of milliseconds and ratios to one row."""
-    print(f'\n{title}\n{"":24}{"ms":>10}{"ratio":>9}')
+    print(f'\n{title}\n{"":30}{"ms":>10}{"ratio":>9}')
     for name, ms in times.items():
-        print(f'{name:24}{ms:10.2f}{ms / times[named]:9.2f}')
+        print(f'{name:30}{ms:10.2f}{ms / times[named]:9.2f}')
 
 
 def main() -> None:

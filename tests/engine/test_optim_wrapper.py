@@ -220,7 +220,7 @@ def test_wrong_arguments_are_refused(kwargs, message):
 
 def test_a_radius_without_neurons_is_refused_at_construction():
     norm = nn.BatchNorm2d(4)
-    with pytest.raises(UserError, match='needs neurons'):
+    with pytest.raises(UserError, match='needs neurons.*in place of FSDP'):
         AdaSAPOptimWrapper(torch.optim.SGD(norm.parameters(), lr=0.1), radius=SAM)
     AdaSAPOptimWrapper(torch.optim.SGD(norm.parameters(), lr=0.1), radius=None)
 

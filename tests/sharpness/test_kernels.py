@@ -4,12 +4,15 @@ import torch
 from mmadasap.sharpness import kernels
 
 
-@pytest.fixture(params=['cpu', pytest.param('cuda', marks=pytest.mark.gpu)])
-def tensors(request):
-    """Two tensors, one in channels-last format, with gradients and room, on both kinds of devices."""
+@pytest.fixture(params=['fused', 'foreach', pytest.param('cuda', marks=pytest.mark.gpu)])
+def tensors(request, monkeypatch):
+    """Two tensors, one in channels-last format, with gradients and room; both ways of computing, and on a device."""
     torch.manual_seed(0)
     weights = [torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last), torch.randn(5)]
-    weights = [w.to(request.param) for w in weights]
+    if request.param == 'foreach':
+        monkeypatch.setattr(kernels, 'on_device', bool)
+    if request.param == 'cuda':
+        weights = [w.cuda() for w in weights]
     return weights, [torch.randn_like(w) for w in weights], [torch.empty_like(w) for w in weights]
 
 
