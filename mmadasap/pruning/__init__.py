@@ -7,13 +7,13 @@ from .masks import ChannelMask, Cuts, full_channels, mask_optimizer, model_tenso
 from .pruner import ChannelPruner
 from .ranking import BudgetError, check_reachable, keep_best
 from .schedule import PruningSchedule
-from .surgery import channel_spec, rebuild, slim
+from .surgery import channel_spec, output_width, rebuild, slim
 from .widths import width_mismatches
 
 __all__ = [
     'Budget', 'BudgetError', 'COSTS', 'ChannelGroup', 'ChannelMask', 'ChannelPruner', 'Cuts', 'IMPORTANCES',
-    'LayerShape', 'MagnitudeImportance', 'Member', 'NetworkCost', 'PruningSchedule', 'TaylorImportance', 'TraceError',
-    'build_importance', 'channel_spec', 'check_reachable', 'count_parameters', 'format_groups', 'full_channels',
-    'keep_best', 'mask_optimizer', 'model_tensors', 'rebuild', 'register_importance', 'slim', 'tensor_cuts',
-    'trace_groups', 'trace_layers', 'width_mismatches'
+    'LayerShape', 'MagnitudeImportance', 'Member', 'NetworkCost', 'PruningSchedule', 'TaylorImportance',
+    'TraceError', 'build_importance', 'channel_spec', 'check_reachable', 'count_parameters', 'format_groups',
+    'full_channels', 'keep_best', 'mask_optimizer', 'model_tensors', 'output_width', 'rebuild',
+    'register_importance', 'slim', 'tensor_cuts', 'trace_groups', 'trace_layers', 'width_mismatches'
 ]

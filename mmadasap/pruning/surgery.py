@@ -82,6 +82,12 @@ def channel_spec(model: nn.Module, modules: Iterable[str]) -> ChannelSpec:
 
 
 @torch.no_grad()
+def output_width(module: nn.Module) -> Optional[int]:
+    """Output channels of a Conv or Linear; None for a norm."""
+    widths = widths_of(module)
+    return widths.get('out_channels') or widths.get('out_features')
+
+
 def rebuild(model: nn.Module, spec: ChannelSpec) -> nn.Module:
     """Gives the modules of a dense (or less pruned) ``model`` the widths of ``spec``, in place, without tracing.
 

@@ -107,6 +107,14 @@ def test_groups_of_a_dense_config_and_of_a_slim_one(trained):
 
 
 @pytest.mark.slow
+def test_a_pruned_checkpoint_is_shown_without_its_config(trained):
+    root, _ = trained
+    out = tool('inspect_slim.py', root / 'slim/epoch_3.pth', cwd=root).stdout
+    assert 'backbone.layer1.0.conv1' in out and 'budget: 50% of the macs' in out
+    assert (root / 'slim/epoch_3-channels.png').stat().st_size > 1000
+
+
+@pytest.mark.slow
 def test_a_published_slim_checkpoint_tests_like_the_original(trained):
     root, _ = trained
     said = tool('publish_model.py', root / 'slim/epoch_3.pth', root / 'toy.pth', cwd=root).stdout
@@ -127,6 +135,7 @@ def test_a_published_slim_checkpoint_tests_like_the_original(trained):
     ('measure_sharpness.py', [DENSE, 'nowhere.pth'], "Error: There is no checkpoint 'nowhere.pth'"),
     ('print_groups.py', ['nowhere.py'], "Error: There is no config file 'nowhere.py'"),
     ('publish_model.py', ['nowhere.pth', 'x.pth'], "Error: There is no checkpoint 'nowhere.pth'"),
+    ('inspect_slim.py', ['nowhere.pth'], "Error: There is no checkpoint 'nowhere.pth'"),
     ('quickstart.py', ['--data', 'nowhere'], "Error: There is no data folder 'nowhere'"),
 ])
 def test_errors_are_one_line_and_exit_code_1(name, args, message, tmp_path):

@@ -1,6 +1,7 @@
 """AdaSAP's second step inside mmengine's runner: mask channels on a schedule, then remove them."""
 import os.path as osp
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Optional
 
 import torch
@@ -68,12 +69,15 @@ class ChannelPruningHook(Hook):
         self.channels: Optional[dict] = None
         self._resumed: Optional[dict] = None
         self._pruner: Optional[ChannelPruner] = None
+        self._parent: Optional[str] = None
         self._due: Optional[float] = None
         self._handles: list = []
 
     def before_train(self, runner) -> None:
         """Fixes the schedule, traces the model and checks that the budget can be met."""
         self.schedule = self._make_schedule(runner)
+        if not runner._resume:
+            self._parent = runner._load_from
         if self.schedule.is_over(runner.iter):
             if self.channels is None:
                 raise UserError(f'Training resumes at iteration {runner.iter}, after the pruning phase '
@@ -102,9 +106,12 @@ class ChannelPruningHook(Hook):
             self._make_slim(runner)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Adds the masks, or after surgery the widths and the slim config in both places readers look."""
+        """Adds where the network comes from, and the masks, or after surgery the widths and the slim config in both
+        places readers look.
+        """
         masks = None if self._pruner is None else self._pruner.state_dict()
-        checkpoint['channel_pruning'] = dict(masks=masks, channels=self.channels)
+        checkpoint['channel_pruning'] = dict(
+            masks=masks, channels=self.channels, budget=asdict(self.budget), parent=self._parent)
         if self.channels is not None and 'model' in runner.cfg:
             text = slim_config(runner.cfg, self.channels).pretty_text
             checkpoint['meta']['cfg'] = text
@@ -127,7 +134,7 @@ class ChannelPruningHook(Hook):
             runner.logger.info(f'ChannelPruningHook: took over the widths of {len(self.channels)} modules from the '
                                'checkpoint.')
         if runner._resume:
-            self._resumed = state['masks']
+            self._resumed, self._parent = state['masks'], state.get('parent')
 
     def _make_schedule(self, runner) -> PruningSchedule:
         begin, end, interval = self._phase

@@ -1,0 +1,70 @@
+"""What a pruned checkpoint holds, for people who have the file and no config."""
+from dataclasses import dataclass
+from typing import Optional
+
+from mmengine.config import Config
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from mmadasap.engine.launch import build_network
+from mmadasap.engine.slim_config import SLIM_TYPE, checkpoint_channels
+from mmadasap.errors import UserError
+from mmadasap.pruning import count_parameters, output_width
+
+
+@dataclass(frozen=True)
+class SlimReport:
+    """A pruned network beside the dense one it was cut from.
+
+    Attributes:
+        before: Layer -> output channels of the dense network, of every layer that pruning touched.
+        after: The same of the pruned one.
+        parameters: Learned numbers of the dense and of the pruned network.
+        budget: What the pruning aimed at, and ``parent``: the checkpoint it started from; None where not recorded.
+    """
+    before: dict[str, int]
+    after: dict[str, int]
+    parameters: tuple[int, int]
+    budget: Optional[dict]
+    parent: Optional[str]
+
+
+def inspect_slim(path: str) -> SlimReport:
+    """Reads a checkpoint and builds both networks from the config it carries.
+
+    Raises:
+        UserError: It holds a dense network, or no config.
+    """
+    checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    if checkpoint_channels(checkpoint) is None:
+        raise UserError(f'{path} holds a dense network: there is nothing pruned to show.')
+    text = checkpoint.get('meta', {}).get('cfg') or ''
+    if SLIM_TYPE not in text:
+        raise UserError(f'{path} holds a pruned network but not its config; take a checkpoint written after pruning.')
+    cfg = Config.fromstring(text, '.py')
+    pruned = build_network(cfg)
+    model = cfg.model.to_dict()
+    channels = model.pop('channels')
+    cfg.model = model | dict(type=model.pop('detector'))
+    dense = build_network(cfg)
+    before = {name: output_width(dense.get_submodule(name)) for name in channels}
+    layers = [name for name, width in before.items() if width is not None]
+    state = checkpoint.get('channel_pruning', {})
+    return SlimReport(
+        before={name: before[name] for name in layers},
+        after={name: output_width(pruned.get_submodule(name)) for name in layers},
+        parameters=(count_parameters(dense), count_parameters(pruned)),
+        budget=state.get('budget'),
+        parent=state.get('parent'))
+
+
+def format_report(report: SlimReport) -> str:
+    """A table: one row a layer, then totals and where the network comes from."""
+    lines = [f'{"layer":44}{"dense":>8}{"pruned":>8}']
+    lines += [f'{name:44}{width:8}{report.after[name]:8}' for name, width in report.before.items()]
+    lines.append(f'{"channels of these layers":44}{sum(report.before.values()):8}{sum(report.after.values()):8}')
+    dense, pruned = report.parameters
+    lines.append(f'parameters: {pruned:,} of {dense:,} ({pruned / dense:.1%})')
+    if report.budget is not None:
+        lines.append(f'budget: {report.budget["keep"]:.0%} of the {report.budget["cost"]}')
+    lines.append(f'started from: {report.parent or "not recorded"}')
+    return '\n'.join(lines)
