@@ -39,6 +39,13 @@ class ToyBoxes(Dataset):
         return dict(inputs=self.images[index], data_samples=DetDataSample(gt_instances=boxes, metainfo=shape))
 
 
+def detector_loader():
+    """Config of a data loader over them, two at a time, in order."""
+    return dict(
+        dataset=dict(type='ToyBoxes'), batch_size=2, num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False), collate_fn=dict(type='pseudo_collate'))
+
+
 def toy_detector(norm_eval=False, frozen_stages=-1, double=False):
     """Config of the detector."""
     return dict(

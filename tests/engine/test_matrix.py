@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmadasap.engine.host import bare_model
-from tests.toy_detector import ToyBoxes, toy_detector
+from tests.toy_detector import ToyBoxes, detector_loader, toy_detector
 from tests.toys import make_runner
 
 RHO, LR, MOMENTUM, DECAY, EMA = 0.05, 0.05, 0.9, 1e-3, 0.1
@@ -159,9 +159,7 @@ def run(tmp_path, row, spy, epochs, name, **kwargs):
     runner = make_runner(
         tmp_path / name, copy.deepcopy(wrapper), hooks, epochs=epochs,
         model=toy_detector(row['norm_eval'], 1 if row['frozen'] else -1, double),
-        train_dataloader=dict(
-            dataset=dict(type='ToyBoxes'), batch_size=2, num_workers=0,
-            sampler=dict(type='DefaultSampler', shuffle=False), collate_fn=dict(type='pseudo_collate')),
+        train_dataloader=detector_loader(),
         default_scope='mmdet', **kwargs)
     if double:
         runner.model.double()

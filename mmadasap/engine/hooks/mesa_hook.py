@@ -24,7 +24,8 @@ class MESAHook(Hook):
         temperature: tau of the paper, above 0.
         decay: Share of the copy that an iteration keeps, above 0 and below 1 (paper: 0.9995; less for short runs).
         begin: Epoch from which the loss is added.
-        head: Name of the module that gives the class scores, or a tuple whose first entry they are.
+        head: Name of the module that gives the class scores, or a tuple whose first entry they are; what the network
+            returns in ``mode='tensor'`` must be its output.
 
     Raises:
         UserError: A value out of range; at the start of training, a model without such a head.
@@ -47,7 +48,7 @@ class MESAHook(Hook):
         self.ema_model: Optional[ExponentialMovingAverage] = None
         self._active = False
         self._handles: list = []
-        self._scores: dict[nn.Module, object] = {}
+        self._scores: object = None
 
     def before_run(self, runner) -> None:
         """Makes the averaged copy."""
@@ -56,14 +57,13 @@ class MESAHook(Hook):
         self.ema_model = ExponentialMovingAverage(model, momentum=1 - self.decay)
 
     def before_train(self, runner) -> None:
-        """Starts the copy as the network, unless it was resumed, and listens to both heads and to the losses."""
+        """Starts the copy as the network, unless it was resumed, and listens to the head and to the losses."""
         model = bare_model(runner.model)
         if self.ema_model.steps == 0:
             self.ema_model.update_parameters(model)
         # Not in before_run: other hooks copy the model there, and would copy this one with it.
-        heads = [self._find_head(network) for network in (model, self.ema_model.module)]
-        self._handles = [head.register_forward_hook(self._note) for head in heads]
-        self._handles.append(model.register_forward_hook(self._add_loss, with_kwargs=True))
+        self._handles = [self._find_head(model).register_forward_hook(self._note),
+                         model.register_forward_hook(self._add_loss, with_kwargs=True)]
 
     def before_train_epoch(self, runner) -> None:
         """Begins with the epoch asked for."""
@@ -95,23 +95,27 @@ class MESAHook(Hook):
                             'that gives class scores.') from None
 
     def _note(self, module: nn.Module, inputs: tuple, output: object) -> None:
-        self._scores[module] = output[0] if isinstance(output, tuple) else output
+        self._scores = _class_scores(output)
 
     def _add_loss(self, module: nn.Module, args: tuple, kwargs: dict, losses: dict) -> Optional[dict]:
         if not self._active or kwargs.get('mode') != 'loss':
             return None
         head = self._find_head(module)
-        now, averaged = self._rows(head, head), self._rows(self._predict(args, kwargs), head)
+        now, self._scores = self._scores, None
+        now, averaged = _rows(now, head), _rows(self._predict(args, kwargs), head)
         sigmoid = getattr(head, 'use_sigmoid_cls', False)
         return dict(losses, loss_mesa=self.weight * trajectory_loss(now, averaged, self.temperature, sigmoid))
 
     @torch.no_grad()
-    def _predict(self, args: tuple, kwargs: dict) -> nn.Module:
-        copy = self.ema_model.module.eval()
-        raw_outputs(copy, kwargs['inputs'] if 'inputs' in kwargs else args[0])
-        return self._find_head(copy)
+    def _predict(self, args: tuple, kwargs: dict) -> object:
+        inputs = kwargs['inputs'] if 'inputs' in kwargs else args[0]
+        return _class_scores(raw_outputs(self.ema_model.module.eval(), inputs))
 
-    def _rows(self, spoken: nn.Module, head: nn.Module) -> Tensor:
-        scores = self._scores.pop(spoken)
-        level = scores[0] if isinstance(scores, (list, tuple)) else scores
-        return score_rows(scores, getattr(head, 'cls_out_channels', level.shape[1]))
+
+def _class_scores(output: object) -> object:
+    return output[0] if isinstance(output, tuple) else output
+
+
+def _rows(scores: object, head: nn.Module) -> Tensor:
+    level = scores[0] if isinstance(scores, (list, tuple)) else scores
+    return score_rows(scores, getattr(head, 'cls_out_channels', level.shape[1]))

@@ -1,9 +1,11 @@
 import pytest
 import torch
+from mmengine.registry import init_default_scope
 
 from mmadasap.engine import MESAHook
 from mmadasap.errors import UserError
 from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
+from tests.toy_detector import detector_loader, toy_detector
 from tests.toys import make_runner, same, values
 
 PLAIN = dict(type='OptimWrapper')
@@ -28,6 +30,16 @@ def test_the_loss_is_zero_while_the_copy_is_the_network_and_grows_as_it_lags(tmp
     late = losses_of(
         make_runner(tmp_path / 'b', PLAIN, [mesa(head='last', begin=2)], model=model, batch_size=12, epochs=3))
     assert len(late) == 1 and late[0] > 1e-6
+
+
+def test_a_detector_of_mmdet(tmp_path):
+    # As many iterations as the detector's toy data have batches of two: at the first the copy is the network.
+    init_default_scope('mmdet')
+    runner = make_runner(
+        tmp_path, PLAIN, [mesa(head='bbox_head')], model=toy_detector(norm_eval=True), epochs=1,
+        train_dataloader=detector_loader(), default_scope='mmdet')
+    found = losses_of(runner)
+    assert len(found) == 3 and abs(found[0]) < 1e-6 and min(found[1:]) > 1e-9
 
 
 def test_weight_zero_is_plain_training_to_the_bit(tmp_path):
