@@ -168,6 +168,23 @@ def adopt_slim_model(cfg: Config, checkpoint: str) -> Optional[str]:
     return f'{checkpoint} holds a pruned network: its widths are used instead of those of the config.'
 
 
+def input_size(cfg: Config) -> tuple[int, int]:
+    """(H, W) of the images the config's network sees: the pruning hook's, ``input_size``, or the test pipeline's.
+
+    Raises:
+        UserError: The config does not say.
+    """
+    told = [hook['input_size'] for hook in cfg.get('custom_hooks', []) if 'input_size' in hook]
+    told += [cfg.input_size] if 'input_size' in cfg else []
+    for step in cfg.get('test_pipeline', []):
+        scale = step.get('crop_size') if step['type'] == 'CenterCrop' else step.get('scale')
+        # A pipeline's scales are (W, H).
+        told += [] if scale is None else [scale[::-1] if isinstance(scale, (list, tuple)) else scale]
+    if not told:
+        raise UserError(f'{cfg.filename} does not say how large its images are; give --input-size H W.')
+    return (told[0], told[0]) if isinstance(told[0], int) else tuple(told[0])
+
+
 def build_network(cfg: Config) -> nn.Module:
     """The network of a config, untrained."""
     init_default_scope(cfg.get('default_scope', 'mmdet'))

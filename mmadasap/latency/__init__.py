@@ -1,5 +1,12 @@
-"""Measuring on a device."""
+"""Measuring on a device, and the table that remembers it."""
+from .builder import build_table
+from .conditions import BACKENDS, DTYPES, Conditions
+from .grid import sites_of
 from .machine import describe_machine
 from .measure import interleaved_medians
+from .table import Estimate, LatencyTable
 
-__all__ = ['describe_machine', 'interleaved_medians']
+__all__ = [
+    'BACKENDS', 'Conditions', 'DTYPES', 'Estimate', 'LatencyTable', 'build_table', 'describe_machine',
+    'interleaved_medians', 'sites_of'
+]

@@ -1,4 +1,4 @@
-"""Timing several functions against each other in one run."""
+"""Timing functions, alone or against each other in one run."""
 import statistics
 import time
 from collections.abc import Callable
@@ -22,15 +22,42 @@ def interleaved_medians(calls: dict[str, Callable[[], object]],
     times: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(warmup + rounds):
         for name, call in calls.items():
-            if before is not None:
-                before()
-            _synchronize()
-            start = time.perf_counter()
-            call()
-            _synchronize()
+            elapsed = time_once(call, before)
             if turn >= warmup:
-                times[name].append(1e3 * (time.perf_counter() - start))
+                times[name].append(elapsed)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def median_and_spread(call: Callable[[], object],
+                      before: Optional[Callable[[], object]] = None,
+                      seconds: float = 0.2,
+                      least: int = 7,
+                      most: int = 50,
+                      warmup: int = 2) -> tuple[float, float]:
+    """Median time of one call and the distance between its quartiles, both in milliseconds.
+
+    Args:
+        call: Function without arguments.
+        before: Called before each measurement, outside of it.
+        seconds: Measures for about so long, within ``least`` and ``most`` rounds.
+        warmup: Unmeasured calls first; at least one.
+    """
+    first = min(time_once(call, before) for _ in range(warmup))
+    rounds = min(most, max(least, int(1e3 * seconds / max(first, 1e-6))))
+    times = [time_once(call, before) for _ in range(rounds)]
+    low, median, high = statistics.quantiles(times, n=4)
+    return median, high - low
+
+
+def time_once(call: Callable[[], object], before: Optional[Callable[[], object]] = None) -> float:
+    """Milliseconds one call takes, with the device's queue empty before and after it."""
+    if before is not None:
+        before()
+    _synchronize()
+    start = time.perf_counter()
+    call()
+    _synchronize()
+    return 1e3 * (time.perf_counter() - start)
 
 
 def _synchronize() -> None:

@@ -1,6 +1,6 @@
 """What a network costs at given widths: parameters, MACs or channels, all behind one signature."""
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 import torch
@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from .groups import LAYER_TYPES, ChannelGroup, is_depthwise
 from .masks import Kept
+from .operations import Operation, trace_operations
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class LayerShape:
         positions: Output positions one weight is used at, over one image (H * W for a convolution).
         vectors: Learned vectors of length ``out_width``: 1 for a bias, 2 for an affine norm.
         depthwise: Whether each output channel reads its own input channel alone.
+        operations: What one forward pass computes for the layer, and after it at its output width.
     """
     name: str
     in_width: int
@@ -30,6 +32,7 @@ class LayerShape:
     positions: int
     vectors: int
     depthwise: bool = False
+    operations: tuple[Operation, ...] = ()
 
     def weights(self, c_in: int, c_out: int) -> int:
         """Entries of the weight at these widths."""
@@ -85,8 +88,10 @@ def trace_layers(model: nn.Module, example: Tensor, forward: Callable[[nn.Module
             handle.remove()
         for module, mode in training.items():
             module.training = mode
-    modules = dict(model.named_modules())
-    return [_shape(name, modules[name], count) for name, count in positions.items()]
+    modules, operations = dict(model.named_modules()), trace_operations(model, example, forward)
+    return [
+        replace(_shape(name, modules[name], count), operations=operations[name]) for name, count in positions.items()
+    ]
 
 
 def _shape(name: str, module: nn.Module, positions: int) -> LayerShape:

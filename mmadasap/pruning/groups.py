@@ -77,12 +77,12 @@ def trace_groups(model: nn.Module,
         if name not in names.values():
             raise TraceError(f'protect={name!r} is no module of {type(model).__name__}; '
                              'print(model) shows the names.')
-    with _traceable(model):
+    with traceable(model):
         try:
             graph = tp.DependencyGraph()
             outputs = {}
             graph.build_dependency(
-                model, example, lambda m, x: outputs.setdefault('tensors', _flatten(forward(m, x))), verbose=False)
+                model, example, lambda m, x: outputs.setdefault('tensors', flatten_tensors(forward(m, x))), verbose=False)
             leaving = _output_layers(model, example, forward)
         except Exception as error:
             raise TraceError(f'{type(model).__name__} cannot be traced with an input of shape {tuple(example.shape)} '
@@ -106,7 +106,8 @@ def format_groups(groups: Iterable[ChannelGroup]) -> str:
 
 
 @contextmanager
-def _traceable(model: nn.Module) -> Iterator[None]:
+def traceable(model: nn.Module) -> Iterator[None]:
+    """Eval mode with gradients for every parameter, so that autograd's graph shows the whole forward pass."""
     training = {m: m.training for m in model.modules()}
     frozen = [p for p in model.parameters() if not p.requires_grad]
     for p in frozen:
@@ -122,13 +123,14 @@ def _traceable(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def _flatten(outputs: Any) -> list[Tensor]:
+def flatten_tensors(outputs: Any) -> list[Tensor]:
+    """The tensors in nested lists, tuples and dicts, in order."""
     if isinstance(outputs, Tensor):
         return [outputs]
     if isinstance(outputs, dict):
         outputs = list(outputs.values())
     if isinstance(outputs, (list, tuple)):
-        return [t for item in outputs for t in _flatten(item)]
+        return [t for item in outputs for t in flatten_tensors(item)]
     return []
 
 
@@ -141,7 +143,7 @@ def _output_layers(model, example, forward) -> set[nn.Module]:
 
     handles = [m.register_forward_hook(note) for m in model.modules() if isinstance(m, LAYER_TYPES)]
     try:
-        stack = [t.grad_fn for t in _flatten(forward(model, example))]
+        stack = [t.grad_fn for t in flatten_tensors(forward(model, example))]
     finally:
         for handle in handles:
             handle.remove()

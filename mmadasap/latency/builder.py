@@ -1,0 +1,159 @@
+"""Measuring a latency table: which points within which time, one after the other, with resume."""
+import json
+import os
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+import numpy as np
+from rich.progress import track
+
+from mmadasap.pruning.operations import Operation
+
+from .conditions import Conditions
+from .grid import Site
+from .measure import median_and_spread
+from .onnx_operators import check_backend, onnx_call
+from .operators import input_width, torch_call
+from .table import FUSED, Grid, LatencyTable
+
+Point = tuple[Operation, int, int]
+"""Operation, input width (0 where it goes with the output), output width."""
+
+# Points along one side of a layer, where there is time for them.
+MOST_POINTS = 8
+# Seconds each point is measured for, and how much renewing the input and building the layer add.
+SECONDS, LEAST_ROUNDS, OVERHEAD = 0.1, 7, 1.4
+
+
+def build_table(sites: Sequence[Site], conditions: Conditions, block: int, path: str,
+                budget_minutes: float | None = None) -> LatencyTable:
+    """Measures the times of all sites and writes them to ``path``.
+
+    What has been measured is kept beside it until the table is whole: a second call after a kill goes on from there.
+
+    Args:
+        sites: What to measure.
+        conditions: What to measure it under.
+        block: Widths are multiples of this.
+        path: Where the table goes.
+        budget_minutes: Measures at fewer widths, so that about so much time is enough.
+
+    Raises:
+        UserError: A backend this machine does not have.
+    """
+    check_backend(conditions)
+    sites = [s for s in sites if s.operation.kind not in FUSED[conditions.backend]]
+    notes = Notes(f'{path}.part', conditions)
+    _measure([_dense(site) for site in sites], notes, conditions, 'dense widths')
+    most = MOST_POINTS
+    if budget_minutes is not None:
+        most = points_within(sites, notes.times, block, 60 * budget_minutes)
+        if most < MOST_POINTS:
+            print(f'{budget_minutes:g} minutes are enough for {most} widths along each side of a layer instead of '
+                  f'{MOST_POINTS}; times between them are interpolated.')
+    points = [p for site in sites for p in _points(site, block, most)]
+    random.Random(0).shuffle(points)
+    _measure(points, notes, conditions, 'all widths')
+    table = LatencyTable(conditions, block, tuple(_grid(site, block, most, notes.times) for site in sites), path)
+    table.save(path)
+    notes.remove()
+    return table
+
+
+def points_within(sites: Iterable[Site], times: dict[Point, tuple[float, float]], block: int, seconds: float) -> int:
+    """The most widths along each side of a layer, from 2 on, that measuring within ``seconds`` has time for.
+
+    Args:
+        sites: What to measure.
+        times: Of the dense point of every site at least, in ms.
+        block: Widths are multiples of this.
+        seconds: For all points together.
+    """
+    for most in range(MOST_POINTS, 2, -1):
+        points = {p: _share(site, p) for site in sites for p in _points(site, block, most)}
+        dense = {p: times[_dense(site)][0] for site in sites for p in _points(site, block, most)}
+        if sum(_seconds(share * dense[p]) for p, share in points.items()) <= seconds:
+            return most
+    return 2
+
+
+class Notes:
+    """Measured points in a file that grows line by line; the last line may be cut off by a kill.
+
+    Args:
+        path: The file; one of other conditions is begun anew.
+        conditions: What the points are measured under.
+    """
+
+    def __init__(self, path: str, conditions: Conditions):
+        self._path = path
+        header = json.dumps({k: v for k, v in conditions.to_dict().items() if k != 'date'}, sort_keys=True)
+        lines = self._whole_lines()
+        self.times: dict[Point, tuple[float, float]] = {}
+        if lines[:1] == [header]:
+            self.times = dict(map(_from_line, lines[1:]))
+            print(f'goes on from {len(self.times)} points in {path}')
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        with open(path, 'w') as file:
+            file.writelines(f'{line}\n' for line in [header, *map(_to_line, self.times.items())])
+
+    def add(self, point: Point, times: tuple[float, float]) -> None:
+        """Keeps a point's median and spread."""
+        self.times[point] = times
+        with open(self._path, 'a') as file:
+            file.write(_to_line((point, times)) + '\n')
+
+    def remove(self) -> None:
+        """Deletes the file."""
+        os.remove(self._path)
+
+    def _whole_lines(self) -> list[str]:
+        if not os.path.exists(self._path):
+            return []
+        with open(self._path) as file:
+            return file.read().split('\n')[:-1]
+
+
+def _to_line(item: tuple[Point, tuple[float, float]]) -> str:
+    (operation, c_in, c_out), times = item
+    return json.dumps([asdict(operation), c_in, c_out, *times])
+
+
+def _from_line(line: str) -> tuple[Point, tuple[float, float]]:
+    operation, c_in, c_out, ms, spread = json.loads(line)
+    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in operation.items()}
+    return (Operation(**fields), c_in, c_out), (ms, spread)
+
+
+def _measure(points: Iterable[Point], notes: Notes, conditions: Conditions, title: str) -> None:
+    missing = [p for p in dict.fromkeys(points) if p not in notes.times]
+    make = torch_call if conditions.backend == 'torch' else onnx_call
+    for operation, c_in, c_out in track(missing, description=title, disable=bool(os.getenv('CI'))):
+        call, renew = make(operation, input_width(operation, c_in, c_out), c_out, conditions)
+        notes.add((operation, c_in, c_out), median_and_spread(call, renew, SECONDS, LEAST_ROUNDS))
+
+
+def _dense(site: Site) -> Point:
+    return site.operation, site.reads.dense if site.reads else 0, site.writes.dense
+
+
+def _points(site: Site, block: int, most: int) -> list[Point]:
+    ins, outs = site.axes(block, most)
+    return [(site.operation, i, o) for i in ins for o in outs]
+
+
+def _share(site: Site, point: Point) -> float:
+    """How much of the dense work a point has."""
+    _, c_in, c_out = point
+    return c_out / site.writes.dense * (c_in / site.reads.dense if site.reads else 1)
+
+
+def _seconds(ms: float) -> float:
+    return OVERHEAD * max(SECONDS, LEAST_ROUNDS * ms / 1e3)
+
+
+def _grid(site: Site, block: int, most: int, times: dict[Point, tuple[float, float]]) -> Grid:
+    ins, outs = site.axes(block, most)
+    found = np.array([[times[site.operation, i, o] for o in outs] for i in ins])
+    return Grid(site.operation, np.array(ins), np.array(outs), found[..., 0], found[..., 1])

@@ -1,0 +1,75 @@
+"""What a latency was measured under: numbers taken under other conditions are other numbers."""
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from mmadasap.errors import UserError
+
+from .machine import describe_machine
+
+DTYPES = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
+BACKENDS = ('torch', 'onnxruntime', 'tensorrt')
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Device, software and settings of a measurement.
+
+    Attributes:
+        device: Name of the processor or accelerator.
+        where: 'cpu' or 'cuda:<number>', as torch names it.
+        backend: 'torch', 'onnxruntime' or 'tensorrt'.
+        dtype: 'float32', 'float16' or 'bfloat16'.
+        batch: Images a call.
+        channels_last: Memory format of feature maps.
+        threads: Threads of the processor.
+        versions: Name of a library -> its version.
+        date: Day of the measurement (UTC).
+
+    Raises:
+        UserError: A value that is none of these.
+    """
+    device: str
+    where: str
+    backend: str
+    dtype: str
+    batch: int
+    channels_last: bool
+    threads: int
+    versions: dict[str, str]
+    date: str
+
+    def __post_init__(self):
+        if self.backend not in BACKENDS:
+            raise UserError(f'backend={self.backend!r} is unknown; choose one of {", ".join(BACKENDS)}.')
+        if self.dtype not in DTYPES:
+            raise UserError(f'dtype={self.dtype!r} is unknown; choose one of {", ".join(DTYPES)}.')
+        if type(self.batch) is not int or self.batch < 1:
+            raise UserError(f'batch={self.batch!r} must be a whole number of at least 1.')
+
+    @classmethod
+    def here(cls, where: str = 'cpu', backend: str = 'torch', dtype: str = 'float32', batch: int = 1,
+             channels_last: bool = False) -> 'Conditions':
+        """The conditions a measurement started now is made under.
+
+        Raises:
+            UserError: A device this machine does not have.
+        """
+        if where != 'cpu' and not (where.startswith('cuda') and torch.cuda.is_available()):
+            raise UserError(f'--device {where} is not on this machine; choose cpu' +
+                            (' or cuda:0.' if torch.cuda.is_available() else '.'))
+        machine = describe_machine(where)
+        versions = {'torch': machine['torch'], 'python': machine['python']}
+        return cls(machine['device'], where, backend, dtype, batch, channels_last, machine['threads'], versions,
+                   machine['date'])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+    def differences(self, other: 'Conditions') -> list[str]:
+        """What makes times taken under ``other`` comparable only in part: 'name: here, there', one for each."""
+        names = ('device', 'backend', 'channels_last', 'threads', 'versions')
+        pairs = [(n, getattr(self, n), getattr(other, n)) for n in names]
+        return [f'{name}: {mine}, {theirs}' for name, mine, theirs in pairs if mine != theirs]

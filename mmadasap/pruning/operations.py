@@ -1,0 +1,156 @@
+"""What a layer makes a device compute, apart from its widths: the unit latency is measured in."""
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from .groups import LAYER_TYPES, flatten_tensors, traceable
+
+# Autograd's names of what runs between layers.
+FOLLOWING = {
+    'ReluBackward0': 'relu',
+    'SiluBackward0': 'silu',
+    'HardtanhBackward0': 'relu6',
+    'LeakyReluBackward0': 'leaky_relu',
+    'HardswishBackward0': 'hardswish',
+    'SigmoidBackward0': 'sigmoid',
+    'AddBackward0': 'add',
+    'MulBackward0': 'mul',
+    'CatBackward0': 'cat',
+    'MaxPool2DWithIndicesBackward0': 'max_pool',
+    'AvgPool2DBackward0': 'avg_pool',
+    'MeanBackward1': 'mean',
+    'UpsampleNearest2DBackward0': 'upsample',
+}
+POOLS = ('max_pool', 'avg_pool')
+
+
+@dataclass(frozen=True, order=True)
+class Operation:
+    """One call of a layer, or of what follows it, without its widths.
+
+    Attributes:
+        kind: 'conv', 'linear', 'norm', or one of the values of :data:`FOLLOWING`.
+        size: (H, W) of the input; (1, 1) for a Linear on vectors.
+        kernel, stride, padding, dilation: Of a convolution or pooling.
+        group_width, group_outs: Input and output channels of each group of a grouped convolution; 0 for any other.
+        bias: Whether there is a learned bias.
+    """
+    kind: str
+    size: tuple[int, int]
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    group_width: int = 0
+    group_outs: int = 0
+    bias: bool = False
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether the input width is a quantity of its own; else it goes with the output width."""
+        return self.kind in ('conv', 'linear') and not self.group_width
+
+    def __str__(self) -> str:
+        shape = 'x'.join(map(str, self.kernel))
+        return f'{self.kind} {shape} stride {self.stride[0]} on {self.size[0]}x{self.size[1]}'
+
+
+def trace_operations(model: nn.Module, example: Tensor, forward: Callable[[nn.Module, Tensor],
+                                                                          Any]) -> dict[str, tuple[Operation, ...]]:
+    """What one forward pass computes for each Conv2d, Linear and batch norm: the calls of the layer itself, and the
+    activations, poolings, sums and concatenations between it and the next layer, which run at its output width.
+
+    The model is left as it was. Anything else (reshaping, decoding of boxes) belongs to no layer.
+    """
+    layers = {m: name for name, m in model.named_modules() if isinstance(m, (*LAYER_TYPES, _BatchNorm))}
+    found: dict[str, list[Operation]] = {}
+    producer_of: dict[Any, str] = {}
+    ends = []
+
+    def note(module, inputs, output):
+        found.setdefault(layers[module], []).append(_own_operation(module, inputs[0]))
+        producer_of[output.grad_fn] = layers[module]
+        ends.append(inputs[0].grad_fn)
+
+    handles = [m.register_forward_hook(note) for m in layers]
+    try:
+        with traceable(model):
+            outputs = flatten_tensors(forward(model, example))
+            ends += [t.grad_fn for t in outputs]
+            for node in _between(ends, producer_of):
+                _attach(node, producer_of, model, found)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: tuple(operations) for name, operations in found.items()}
+
+
+def _own_operation(module: nn.Module, x: Tensor) -> Operation:
+    size = tuple(x.shape[2:4]) if x.dim() == 4 else (1, 1)
+    if isinstance(module, nn.Conv2d):
+        padding = module.padding if isinstance(module.padding, tuple) else (0, 0)
+        groups = (module.in_channels // module.groups, module.out_channels // module.groups)
+        return Operation('conv', size, module.kernel_size, module.stride, padding, module.dilation,
+                         *(groups if module.groups > 1 else (0, 0)), module.bias is not None)
+    if isinstance(module, nn.Linear):
+        return Operation('linear', (x[0].numel() // x.shape[-1], 1), bias=module.bias is not None)
+    return Operation('norm', size)
+
+
+def _between(ends: list, producer_of: dict) -> Iterator[Any]:
+    """Every node of the autograd graph above the layers that lead to ``ends``, once."""
+    stack, seen = list(ends), set()
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen or node in producer_of:
+            continue
+        seen.add(node)
+        yield node
+        stack += [parent for parent, _ in node.next_functions]
+
+
+def _attach(node: Any, producer_of: dict, model: nn.Module, found: dict[str, list[Operation]]) -> None:
+    """Gives what ``node`` computes to the layer whose channels it runs over, or to all whose channels it joins."""
+    kind = FOLLOWING.get(node.name())
+    shape = tuple(node._input_metadata[0].shape)
+    is_between_tensors = kind not in ('add', 'mul') or all(parent is not None for parent, _ in node.next_functions)
+    if kind is None or len(shape) < 2 or not is_between_tensors:
+        return
+    producers = _producers(node, producer_of)
+    widths = [model.get_submodule(name).weight.shape[0] for name in producers]
+    same = [name for name, width in zip(producers, widths) if width == shape[1]]
+    if same:
+        found[same[0]].append(_following_operation(node, kind, shape))
+    elif sum(widths) == shape[1]:
+        for name in producers:
+            found[name].append(_following_operation(node, kind, shape))
+
+
+def _producers(node: Any, producer_of: dict) -> list[str]:
+    """Names of the layers whose output reaches ``node`` without passing another layer."""
+    stack, seen, names = [parent for parent, _ in reversed(node.next_functions)], set(), []
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if node in producer_of:
+            names.append(producer_of[node])
+        else:
+            stack += [parent for parent, _ in reversed(node.next_functions)]
+    return list(dict.fromkeys(names))
+
+
+def _following_operation(node: Any, kind: str, shape: tuple[int, ...]) -> Operation:
+    inner = kind in (*POOLS, 'mean', 'upsample')
+    source = node.next_functions[0][0]._input_metadata[0].shape if inner else shape
+    size = tuple(source[2:4]) if len(source) == 4 else (1, 1)
+    if kind in POOLS:
+        kernel = tuple(node._saved_kernel_size)
+        return Operation(kind, size, kernel, tuple(node._saved_stride) or kernel, tuple(node._saved_padding))
+    if kind == 'upsample':
+        return Operation(kind, size, stride=(shape[2] // size[0], shape[3] // size[1]))
+    return Operation(kind, size)

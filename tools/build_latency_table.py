@@ -1,0 +1,42 @@
+"""Measures how long each layer of a config's network takes at its possible widths, on this machine's device."""
+import argparse
+import os.path as osp
+
+import torch
+from mmengine.config import Config
+
+from mmadasap.engine.host import raw_outputs
+from mmadasap.engine.launch import build_network, check_config, input_size, run_tool
+from mmadasap.latency import BACKENDS, DTYPES, Conditions, build_table, sites_of
+from mmadasap.pruning import trace_groups, trace_layers
+
+
+def main() -> None:
+    """Parses, traces, measures, prints where the table is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file of the dense network')
+    parser.add_argument('--device', default='cpu', help='cpu or cuda:<number>')
+    parser.add_argument('--batch-size', type=int, default=1, help='images a call')
+    parser.add_argument('--dtype', choices=list(DTYPES), default='float32', help='number format')
+    parser.add_argument('--channels-last', action='store_true', help='memory format of feature maps')
+    parser.add_argument('--block', type=int, default=8, help='pruned widths will be multiples of this')
+    parser.add_argument('--backend', choices=BACKENDS, default='torch', help='what runs the layers')
+    parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'), help="image (default: the config's)")
+    parser.add_argument('--budget-minutes', type=float, help='measure at fewer widths to be done in about so long')
+    parser.add_argument('--out', help='the table (default: work_dirs/latency/<name of the config>.json)')
+    args = parser.parse_args()
+    check_config(args.config)
+    cfg = Config.fromfile(args.config)
+    conditions = Conditions.here(args.device, args.backend, args.dtype, args.batch_size, args.channels_last)
+    model, example = build_network(cfg), torch.zeros(1, 3, *(args.input_size or input_size(cfg)))
+    layers, groups = trace_layers(model, example, raw_outputs), trace_groups(model, example, raw_outputs)
+    path = args.out or osp.join('work_dirs', 'latency', osp.splitext(osp.basename(args.config))[0] + '.json')
+    table = build_table(sites_of(layers, groups), conditions, args.block, path, args.budget_minutes)
+    dense = sum(table(layer, layer.in_width, layer.out_width) for layer in layers)
+    print(f'{sum(g.ms.size for g in table.grids)} times of {len(table.grids)} operations on {conditions.device}, '
+          f'{conditions.threads} threads; all layers of the dense network together take {dense:.2f} ms.')
+    print(f'written to {path}')
+
+
+if __name__ == '__main__':
+    run_tool(main)
