@@ -1,6 +1,7 @@
 """What a network costs at given widths: parameters, MACs or channels, all behind one signature."""
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import fsum
 from typing import Any, Optional
 
 import torch
@@ -117,6 +118,11 @@ class NetworkCost:
         groups: Channel groups of the same model.
         cost: Cost of one layer.
         total: Cost of the dense network, where it has more than its layers (parameters elsewhere); None: their sum.
+
+    Attributes:
+        layers, groups, cost: As given.
+        fixed: Cost outside the layers.
+        members: (group, member) of all prunable groups in these layers.
     """
 
     def __init__(self,
@@ -124,23 +130,23 @@ class NetworkCost:
                  groups: list[ChannelGroup],
                  cost: LayerCost,
                  total: Optional[float] = None):
-        self._layers, self._cost = layers, cost
-        in_layers = sum(cost(layer, layer.in_width, layer.out_width) for layer in layers)
-        self._fixed = 0 if total is None else total - in_layers
+        self.layers, self.groups, self.cost = layers, groups, cost
+        in_layers = fsum(cost(layer, layer.in_width, layer.out_width) for layer in layers)
+        self.fixed = 0 if total is None else total - in_layers
         names = {layer.name for layer in layers}
-        self._members = [(g, m) for g in groups if g.protected is None for m in g.members if m.module in names]
+        self.members = [(g, m) for g in groups if g.protected is None for m in g.members if m.module in names]
 
     def by_layer(self, kept: Kept) -> dict[str, float]:
         """Cost of each layer."""
-        width = {(layer.name, 'in'): layer.in_width for layer in self._layers}
-        width |= {(layer.name, 'out'): layer.out_width for layer in self._layers}
-        for group, member in self._members:
+        width = {(layer.name, 'in'): layer.in_width for layer in self.layers}
+        width |= {(layer.name, 'out'): layer.out_width for layer in self.layers}
+        for group, member in self.members:
             width[member.module, member.side] -= int((~kept[group.name])[member.channel].sum())
         return {
-            layer.name: self._cost(layer, width[layer.name, 'in'], width[layer.name, 'out'])
-            for layer in self._layers
+            layer.name: self.cost(layer, width[layer.name, 'in'], width[layer.name, 'out'])
+            for layer in self.layers
         }
 
     def __call__(self, kept: Kept) -> float:
-        """Cost of the network."""
-        return self._fixed + sum(self.by_layer(kept).values())
+        """Cost of the network, free of the order of adding."""
+        return fsum([self.fixed, *self.by_layer(kept).values()])

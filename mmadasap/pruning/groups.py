@@ -82,7 +82,7 @@ def trace_groups(model: nn.Module,
             graph = tp.DependencyGraph()
             outputs = {}
             graph.build_dependency(
-                model, example, lambda m, x: outputs.setdefault('tensors', flatten_tensors(forward(m, x))), verbose=False)
+                model, example, lambda m, x: outputs.setdefault('t', flatten_tensors(forward(m, x))), verbose=False)
             leaving = _output_layers(model, example, forward)
         except Exception as error:
             raise TraceError(f'{type(model).__name__} cannot be traced with an input of shape {tuple(example.shape)} '

@@ -1,12 +1,16 @@
 """Everything a pruning run knows of its model: which channels live, what that costs, and how to take the rest out."""
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from torch import Tensor, nn
 
+from mmadasap.errors import UserError
+
+from .allocation import Allocation
+from .allocator import Allocator
 from .budget import Budget
-from .cost import COSTS, NetworkCost, count_parameters, trace_layers
+from .cost import COSTS, LayerCost, NetworkCost, count_parameters, trace_layers
 from .groups import trace_groups
 from .importance import Importance
 from .masks import ChannelMask, full_channels, mask_optimizer, model_tensors, tensor_cuts
@@ -24,23 +28,38 @@ class ChannelPruner:
         budget: What the pruned network may cost.
         importance: Criterion that ranks channels.
         protect: Modules whose output channels are all kept.
+        allocator: Chooses the width of every group; None: all channels are ranked against each other.
+        latency: Time of one layer in ms at given widths, for a budget of 'latency'.
+
+    Attributes:
+        allocation: What the allocator chose last, with its optimality gap; None before the first step.
 
     Raises:
         TraceError: The model cannot be traced.
+        UserError: The budget is of latency and there is none.
         BudgetError: The budget is below the cost of the least allowed network.
     """
 
     def __init__(self, model: nn.Module, example: Tensor, forward: Callable[[nn.Module, Tensor], Any], budget: Budget,
-                 importance: Importance, protect: Sequence[str]):
+                 importance: Importance, protect: Sequence[str], allocator: Optional[Allocator] = None,
+                 latency: Optional[LayerCost] = None):
         self.model, self.importance = model, importance
         self.groups = trace_groups(model, example, forward, protect)
         self.kept = full_channels(self.groups)
         layers, totals = trace_layers(model, example, forward), dict(parameters=count_parameters(model))
-        self.costs = {name: NetworkCost(layers, self.groups, cost, totals.get(name)) for name, cost in COSTS.items()}
+        known = COSTS if latency is None else COSTS | dict(latency=latency)
+        self.costs = {name: NetworkCost(layers, self.groups, cost, totals.get(name)) for name, cost in known.items()}
+        if budget.cost not in self.costs:
+            raise UserError(f'budget: cost={budget.cost!r} needs a latency table.')
         self.cost = self.costs[budget.cost]
         self.dense = self.cost(self.kept)
         self.target = budget.target(self.dense)
-        check_reachable(self.groups, self.cost, self.target)
+        self.allocation: Optional[Allocation] = None
+        self._allocator = None if allocator is None else allocator.bind(self.cost)
+        if self._allocator is None:
+            check_reachable(self.groups, self.cost, self.target)
+        else:
+            self._allocator.check_reachable(self.kept, self.target)
         self._spread()
 
     def observe(self) -> None:
@@ -48,9 +67,16 @@ class ChannelPruner:
         self.importance.observe(self.model, self.groups)
 
     def prune(self, budget: float) -> None:
-        """Chooses which channels to keep within ``budget`` (in the unit of the budget's cost)."""
+        """Chooses which channels to keep within ``budget`` (in the unit of the budget's cost).
+
+        Raises:
+            BudgetError: No network that can be reached from the live channels costs so little.
+        """
         scores = self.importance.scores(self.model, self.groups, self.kept)
-        self.kept = keep_best(self.groups, scores, self.kept, self.cost, budget)
+        if self._allocator is None:
+            self.kept = keep_best(self.groups, scores, self.kept, self.cost, budget)
+        else:
+            self.kept, self.allocation = self._allocator.allocate(self.kept, scores, budget)
         self._spread()
 
     def mask(self) -> None:

@@ -1,0 +1,143 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mmadasap.errors import UserError
+from mmadasap.pruning import COSTS, NetworkCost, allocate, full_channels, trace_groups, trace_layers
+from mmadasap.pruning.candidates import WidthCandidates
+from mmadasap.pruning.joint_problem import JointProblem
+from tests.toys import ResidualNet
+
+
+class Joined(nn.Module):
+    """Concatenation, the same channels twice, a depthwise convolution, and a linear layer over flattened maps."""
+
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(3, 10, 3, padding=1)
+        self.norm = nn.BatchNorm2d(16)
+        self.depthwise = nn.Conv2d(16, 16, 3, padding=1, groups=16)
+        self.twice = nn.Conv2d(22, 5, 1)
+        self.last = nn.Linear(5 * 16, 2)
+
+    def forward(self, x):
+        left = self.left(x).relu()
+        joined = self.depthwise(self.norm(torch.cat([left, self.right(x)], 1)))
+        return self.last(self.twice(torch.cat([joined, left], 1)).flatten(1))
+
+
+class Halved(nn.Module):
+    """One layer reads half of another's channels: its cost hangs on which of them stay."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.last = nn.Conv2d(3, 8, 1), nn.Conv2d(4, 8, 1), nn.Conv2d(8, 2, 1)
+
+    def forward(self, x):
+        first, rest = self.first(x).chunk(2, 1)
+        return self.last(self.second(first)) + rest.mean()
+
+
+def odd(layer, c_in, c_out):
+    """A cost that is neither linear nor free of jumps, in inexact numbers."""
+    return 0.1 * -(-c_in // 4) * -(-c_out // 3) + 0.01 * c_in * layer.positions
+
+
+def prepared(model, cost, block, size=4, total=None, min_width=1, seed=0):
+    x = torch.zeros(1, 3, size, size)
+    groups = trace_groups(model, x, lambda m, x: m(x))
+    network = NetworkCost(trace_layers(model, x, lambda m, x: m(x)), groups, cost, total)
+    generator = torch.Generator().manual_seed(seed)
+    scores = {g.name: torch.rand(g.width, generator=generator) for g in groups}
+    return groups, network, scores, WidthCandidates(network, block, min_width)
+
+
+@pytest.mark.parametrize('cost', [*COSTS.values(), odd])
+@pytest.mark.parametrize('block', [1, 2, 4])
+@pytest.mark.parametrize('model', [ResidualNet, Joined])
+def test_the_terms_add_up_to_the_networks_cost_at_any_widths(model, cost, block):
+    groups, network, scores, candidates = prepared(model(), cost, block, total=12345.6)
+    generator = np.random.default_rng(0)
+    kept = full_channels(groups)
+    for _ in range(10):
+        values, terms, current = candidates.problem(kept, scores)
+        assert JointProblem(values, terms).cost(current) == network(kept)
+        choice = [int(generator.integers(len(v))) for v in values]
+        chosen = candidates.choose(choice, kept, scores)
+        assert JointProblem(values, terms).cost(choice) == network(chosen)
+        worth = sum(float(scores[g.name][chosen[g.name]].sum()) for g in groups if g.protected is None)
+        assert JointProblem(values, terms).value(choice) == pytest.approx(worth)
+        if generator.random() < 0.3:
+            kept = chosen
+
+
+def test_candidates_are_blocks_and_the_dense_width():
+    model = Joined()
+    groups, _, _, candidates = prepared(model, COSTS['macs'], 4)
+    widths = {g.width: w.tolist() for g, w in zip([g for g in groups if not g.protected], candidates.widths)}
+    assert widths == {6: [4, 6], 10: [4, 8, 10], 5: [4, 5]}
+    _, _, _, candidates = prepared(model, COSTS['macs'], 4, min_width=5)
+    assert {w[-1]: w.tolist() for w in candidates.widths} == {6: [6], 10: [8, 10], 5: [5]}
+    _, _, _, candidates = prepared(model, COSTS['macs'], 8)
+    assert {w[-1]: w.tolist() for w in candidates.widths} == {6: [6], 10: [8, 10], 5: [5]}
+
+
+def test_the_best_channels_stay_and_none_comes_back():
+    groups, _, _, candidates = prepared(ResidualNet(), COSTS['macs'], 2)
+    inner = next(g.name for g in groups if g.width == 6)
+    scores = {g.name: torch.arange(g.width).float() % 4 for g in groups}
+    kept = full_channels(groups)
+    kept[inner][3] = False
+    values, _, current = candidates.problem(kept, scores)
+    place = [i for i, w in enumerate(candidates.widths) if w[-1] == 6][0]
+    # Five of six live, so at most four; scores 0 1 2 . 0 1.
+    assert values[place].tolist() == [3, 4] and candidates.widths[place].tolist() == [2, 4, 6]
+    chosen = candidates.choose(current, kept, scores)
+    assert chosen[inner].nonzero().flatten().tolist() == [0, 1, 2, 5]
+
+
+def test_a_group_whose_cost_hangs_on_which_channels_stay_is_left_whole():
+    groups, network, scores, candidates = prepared(Halved(), COSTS['macs'], 1)
+    whole = full_channels(groups)
+    values, terms, _ = candidates.problem(whole, scores)
+    assert [len(v) for v in values] == [8]
+    found = allocate(values, terms, 0.8 * network(whole))
+    chosen = candidates.choose(found.choice, whole, scores)
+    assert network(chosen) == found.cost and chosen['first'].all() and not chosen['second'].all()
+
+
+def test_layers_of_the_same_shape_are_priced_once():
+    asked = []
+
+    def cost(layer, c_in, c_out):
+        asked.append((layer.name, c_in, c_out))
+        return 1.0
+
+    net = nn.Sequential(*[nn.Conv2d(4, 4, 1) for _ in range(5)])
+    x = torch.zeros(1, 4, 2, 2)
+    groups, layers = trace_groups(net, x, lambda m, x: m(x)), trace_layers(net, x, lambda m, x: m(x))
+    network = NetworkCost(layers, groups, cost)
+    asked.clear()
+    WidthCandidates(network, 2)
+    # The first and the last layer keep one side.
+    assert sorted(asked) == sorted([('0', 4, 2), ('0', 4, 4), ('1', 2, 2), ('1', 2, 4), ('1', 4, 2), ('1', 4, 4)][:2]
+                                   + [('1', 2, 2), ('1', 2, 4)])
+
+
+def test_where_many_groups_meet_blocks_grow_until_tables_fit(monkeypatch):
+    monkeypatch.setattr('mmadasap.pruning.candidates.LARGEST', 200)
+    _, network, scores, candidates = prepared(Joined(), COSTS['macs'], 1)
+    sizes = [len(w) for w in candidates.widths]
+    assert np.prod(sizes) <= 200 and all(w[-1] in (5, 6, 10) for w in candidates.widths)
+    monkeypatch.setattr('mmadasap.pruning.candidates.LARGEST', 7)
+    with pytest.raises(UserError, match='widths of 3 groups hang on each other'):
+        WidthCandidates(network, 1)
+
+
+def test_scores_that_are_not_finite_are_refused():
+    groups, _, scores, candidates = prepared(ResidualNet(), COSTS['macs'], 1)
+    name = next(g.name for g in groups if not g.protected)
+    scores[name][0] = float('nan')
+    with pytest.raises(UserError, match=f"Scores of group '{name}' are not finite"):
+        candidates.problem(full_channels(groups), scores)
