@@ -1,6 +1,8 @@
 """What the hooks need to know of mmengine's runner and the hosts' models."""
+from collections.abc import Callable
 from typing import Any
 
+import torch
 from mmengine.model import BaseAveragedModel, is_model_wrapper
 from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
@@ -53,3 +55,18 @@ def forget_best(runner) -> None:
 def raw_outputs(model: nn.Module, inputs: Tensor) -> Any:
     """Outputs of the network before any loss or decoding, as both mmdet and mmpretrain offer them."""
     return model(inputs, mode='tensor')
+
+
+def finish(size: tuple[int, int]) -> Callable[[nn.Module, Any], object]:
+    """What follows the network for images of ``size`` (H, W): boxes from raw outputs, where the head offers it."""
+    meta = dict(img_shape=size, ori_shape=size, scale_factor=(1.0, 1.0), pad_shape=size, batch_input_shape=size)
+
+    def from_outputs(model: nn.Module, outputs: Any) -> object:
+        predict = getattr(getattr(model, 'bbox_head', None), 'predict_by_feat', None)
+        if predict is None or not isinstance(outputs, (list, tuple)):
+            return None
+        images = len(outputs[0][0])
+        with torch.inference_mode():
+            return predict(*outputs, batch_img_metas=[meta] * images, rescale=False)
+
+    return from_outputs

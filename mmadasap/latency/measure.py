@@ -53,13 +53,13 @@ def time_once(call: Callable[[], object], before: Optional[Callable[[], object]]
     """Milliseconds one call takes, with the device's queue empty before and after it."""
     if before is not None:
         before()
-    _synchronize()
-    start = time.perf_counter()
+    start = synchronize()
     call()
-    _synchronize()
-    return 1e3 * (time.perf_counter() - start)
+    return 1e3 * (synchronize() - start)
 
 
-def _synchronize() -> None:
+def synchronize() -> float:
+    """Waits until the device has done its work; seconds on a clock that only runs forward."""
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
+    return time.perf_counter()

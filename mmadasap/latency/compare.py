@@ -1,0 +1,186 @@
+"""Predicted beside measured times of networks, layer by layer and from image to detections."""
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmadasap.pruning.cost import LayerShape, trace_layers
+
+from .conditions import DTYPES, Conditions
+from .measure import interleaved_medians
+from .profile import profile_layers
+from .table import FUSED, LatencyTable
+
+Forward = Callable[[nn.Module, Tensor], Any]
+
+# These are rarely modules of their own, so a profile of modules does not show them.
+JOINING = ('add', 'mul', 'cat', 'upsample', 'mean')
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """Milliseconds of a layer at its widths: by the table, how far off that may be, and in the forward pass."""
+    name: str
+    c_in: int
+    c_out: int
+    predicted: float
+    bound: float
+    measured: float
+
+
+@dataclass(frozen=True)
+class NetworkTime:
+    """Milliseconds of one network.
+
+    Attributes:
+        layers: Convolutions, linear layers and norms.
+        following_predicted, following_measured: Activations and poolings together.
+        joining_predicted: Sums, products and concatenations together.
+        rest: What is left after the network (decoding, suppression), on fixed inputs; the same for all.
+        measured: Network and rest, as they run.
+    """
+    layers: tuple[LayerTime, ...]
+    following_predicted: float
+    following_measured: float
+    joining_predicted: float
+    rest: float
+    measured: float
+
+    @property
+    def layers_predicted(self) -> float:
+        """Convolutions, linear layers, norms, activations and poolings by the table."""
+        return sum(layer.predicted for layer in self.layers) + self.following_predicted
+
+    @property
+    def layers_measured(self) -> float:
+        """The same in the forward pass."""
+        return sum(layer.measured for layer in self.layers) + self.following_measured
+
+    @property
+    def table(self) -> float:
+        """All the table knows of the network: what budgets are about."""
+        return self.layers_predicted + self.joining_predicted
+
+    @property
+    def predicted(self) -> float:
+        """Table and rest: from image to detections."""
+        return self.table + self.rest
+
+    def stages(self) -> dict[str, tuple[float, float]]:
+        """Predicted and measured time of the layers, by the first two parts of their names."""
+        found: dict[str, tuple[float, float]] = {}
+        for layer in self.layers:
+            stage = '.'.join(layer.name.split('.')[:2])
+            predicted, measured = found.get(stage, (0.0, 0.0))
+            found[stage] = predicted + layer.predicted, measured + layer.measured
+        return found
+
+    def to_dict(self) -> dict:
+        """Plain data for JSON."""
+        totals = {name: getattr(self, name) for name in ('layers_predicted', 'layers_measured', 'table', 'predicted')}
+        return asdict(self) | totals
+
+
+def compare_times(models: dict[str, nn.Module], table: LatencyTable, forward: Forward,
+                  finish: Callable[[nn.Module, Any], object], size: tuple[int, int],
+                  rounds: int = 30) -> dict[str, NetworkTime]:
+    """Predicts and measures networks side by side, under the table's settings; they are moved and cast accordingly.
+
+    Args:
+        models: Networks by name in eval mode; the first one's outputs are what is decoded for all.
+        table: Predicts.
+        forward: Runs one on an image and returns its raw outputs.
+        finish: Turns raw outputs into detections or scores.
+        size: (H, W) of the image.
+        rounds: Measured passes of each.
+
+    Raises:
+        UserError: A layer the table does not know.
+    """
+    image = torch.randn(1, 3, *size)
+    layers = {name: trace_layers(m, image, forward) for name, m in models.items()}
+    predictions = {name: _predict(shapes, table) for name, shapes in layers.items()}
+    models = {name: placed(m, table.conditions) for name, m in models.items()}
+    image = placed(torch.randn(table.conditions.batch, 3, *size), table.conditions)
+    profiles = profile_layers(models, partial(_swapped, forward, image), rounds)
+    totals = _totals(models, forward, finish, image, rounds)
+    return {
+        name: _network_time(predictions[name], profiles[name], totals[name], totals[''])
+        for name in models
+    }
+
+
+def placed(thing: nn.Module | Tensor, conditions: Conditions) -> Any:
+    """A network or an image on the device, in the number format and memory format of ``conditions``."""
+    form = torch.channels_last if conditions.channels_last else torch.contiguous_format
+    return thing.to(conditions.where, DTYPES[conditions.dtype], memory_format=form)
+
+
+def _swapped(forward: Forward, image: Tensor, model: nn.Module) -> Any:
+    return forward(model, image)
+
+
+@torch.inference_mode()
+def _totals(models, forward, finish, image, rounds) -> dict[str, float]:
+    first = next(iter(models.values()))
+    outputs = forward(first, image)
+
+    def whole(model):
+        forward(model, image)
+        finish(model, outputs)
+
+    calls = {name: torch.inference_mode()(partial(whole, model)) for name, model in models.items()}
+    calls[''] = torch.inference_mode()(partial(finish, first, outputs))
+    return interleaved_medians(calls, rounds)
+
+
+def _predict(layers: list[LayerShape], table: LatencyTable) -> list[tuple[LayerShape, str, float, float]]:
+    """(layer, kind of operation, ms, bound) of every operation of every layer."""
+    found = []
+    for layer in layers:
+        table.estimate(layer, layer.in_width, layer.out_width)
+        for operation in layer.operations:
+            if operation.kind not in FUSED[table.conditions.backend]:
+                time = table.lookup(operation, layer.in_width, layer.out_width)
+                found.append((layer, operation.kind, time.ms, time.bound))
+    return found
+
+
+def _network_time(predictions, profile: dict[str, float], total: float, rest: float) -> NetworkTime:
+    own: dict[LayerShape, list[tuple[float, float]]] = {}
+    following = joining = 0.0
+    for layer, kind, ms, bound in predictions:
+        if kind in ('conv', 'linear', 'norm'):
+            own.setdefault(layer, []).append((ms, bound))
+        elif kind in JOINING:
+            joining += ms
+        else:
+            following += ms
+    layers = tuple(
+        LayerTime(s.name, s.in_width, s.out_width, sum(ms for ms, _ in times), sum(b for _, b in times),
+                  profile[s.name]) for s, times in own.items())
+    known = {layer.name for layer in layers}
+    others = sum(ms for name, ms in profile.items() if name and name not in known)
+    return NetworkTime(layers, following, others, joining, rest, total)
+
+
+def format_times(times: dict[str, NetworkTime], per_layer: bool = True) -> str:
+    """Tables for people: the layers of the last network, then totals and speed-ups of all against the first."""
+    lines = []
+    if per_layer:
+        name, last = list(times.items())[-1]
+        lines += [f'{name + ": layer":44}{"widths":>12}{"predicted":>11}{"+-":>8}{"measured ms":>13}']
+        lines += [f'{r.name:44}{f"{r.c_in}->{r.c_out}":>12}{r.predicted:11.3f}{r.bound:8.3f}{r.measured:13.3f}'
+                  for r in last.layers] + ['']
+    first = next(iter(times.values()))
+    lines.append(f'{"":16}{"layers: table":>14}{"measured":>10}{"off":>8}{"whole: table+rest":>19}{"measured":>10}'
+                 f'{"speed-up: table":>17}{"measured":>10}{"off":>8}')
+    for name, t in times.items():
+        promised, real = first.predicted / t.predicted, first.measured / t.measured
+        lines.append(f'{name:16}{t.layers_predicted:14.2f}{t.layers_measured:10.2f}'
+                     f'{t.layers_predicted / t.layers_measured - 1:8.1%}{t.predicted:19.2f}{t.measured:10.2f}'
+                     f'{promised:17.3f}{real:10.3f}{promised / real - 1:8.1%}')
+    return '\n'.join([*lines, f'all in ms; the rest (decoding, suppression, on fixed inputs) takes {first.rest:.2f}.'])

@@ -1,0 +1,47 @@
+"""Predicted beside measured time of a config's dense network and a checkpoint's slim one, by layer and end to end."""
+import argparse
+import os.path as osp
+
+from mmengine.config import Config
+
+from mmadasap.engine.host import finish, raw_outputs
+from mmadasap.engine.launch import build_network, check_checkpoint, check_config, input_size, load_network, run_tool
+from mmadasap.fileio import write_json
+from mmadasap.latency import Conditions, LatencyTable, compare_times, format_times
+from mmadasap.visualization.latency import draw_times
+
+
+def main() -> None:
+    """Parses, compares, writes JSON and a picture, prints tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config of the dense network')
+    parser.add_argument('checkpoint', help='checkpoint of the slim network')
+    parser.add_argument('table', help='latency table of the dense network')
+    parser.add_argument('--batch-size', type=int, default=1, help='images a call; must be the table\'s')
+    parser.add_argument('--dtype', default='float32', help="number format; must be the table's")
+    parser.add_argument('--rounds', type=int, default=50, help='measured passes of each network')
+    parser.add_argument('--out', help='results as JSON, with a picture beside it (default: beside the checkpoint)')
+    args = parser.parse_args()
+    check_config(args.config)
+    check_checkpoint(args.checkpoint)
+    table = LatencyTable.load(args.table)
+    table.require(args.batch_size, args.dtype)
+    have = table.conditions
+    here = Conditions.here(have.where, have.backend, have.dtype, have.batch, have.channels_last)
+    for difference in have.differences(here):
+        print(f'Warning: the table is of other conditions than this machine. {difference}')
+    cfg = Config.fromfile(args.config)
+    size = input_size(cfg)
+    cfg.model.init_cfg = None
+    models = dict(dense=build_network(cfg).eval(), slim=load_network(cfg, args.checkpoint))
+    times = compare_times(models, table, raw_outputs, finish(size), size, args.rounds)
+    out = args.out or osp.splitext(args.checkpoint)[0] + '-latency.json'
+    write_json(out, dict(conditions=here.to_dict(), table=args.table, rounds=args.rounds,
+                         networks={name: t.to_dict() for name, t in times.items()}))
+    draw_times(times, osp.splitext(out)[0] + '.png')
+    print(format_times(times))
+    print(f'written to {out}, with a picture beside it')
+
+
+if __name__ == '__main__':
+    run_tool(main)
