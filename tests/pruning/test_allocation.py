@@ -77,8 +77,8 @@ def test_large_networks_come_close_to_the_bound_and_use_the_capacity(keep):
 def test_halps_prices_by_hand():
     # Two layers in a row, widths 1 or 2: inputs 2 wide, so HALP prices the second at 2 * width.
     values = [np.array([1.0, 1.5]), np.array([1.0, 3.0])]
-    terms = [CostTerm((0, ), np.array([10.0, 20.0]), (0, )), CostTerm((0, 1), np.array([[1.0, 2.0], [2.0, 4.0]]), (1, )),
-             CostTerm((1, ), np.array([5.0, 10.0]))]
+    first, second = np.array([10.0, 20.0]), np.array([[1.0, 2.0], [2.0, 4.0]])
+    terms = [CostTerm((0, ), first, (0, )), CostTerm((0, 1), second, (1, )), CostTerm((1, ), np.array([5.0, 10.0]))]
     # Output layer: 10 all the time. Prices (10, 20) and (2, 4): within 24 it thinks only (0, 1) at 24 to be possible.
     halp = allocate_halp(values, terms, [1, 1], 24.0)
     assert halp.choice == [0, 1] and halp.cost == 10 + 2 + 10 and halp.value == 4

@@ -49,7 +49,7 @@ def test_a_budget_above_the_dense_network_prunes_nothing():
 
 @pytest.mark.parametrize('solver', ['exact', 'halp'])
 def test_a_budget_out_of_reach_names_the_least(solver):
-    with pytest.raises(BudgetError, match='in blocks of 8 channels the least network that can be reached costs') as error:
+    with pytest.raises(BudgetError, match='in blocks of 8 channels the least network that can be reached') as error:
         make(Budget('macs', 0.001), Allocator(solver))
     least = float(str(error.value).split('reached costs ')[1].split(';')[0])
     pruner = make(Budget('macs', at_most=least), Allocator(solver))
