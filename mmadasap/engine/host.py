@@ -3,6 +3,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from mmengine.dist import broadcast_object_list
 from mmengine.model import BaseAveragedModel, is_model_wrapper
 from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
@@ -50,6 +51,13 @@ def forget_best(runner) -> None:
     """Lets checkpoints from now on compete for the best anew: earlier scores are of another network."""
     for key in [k for k in runner.message_hub.runtime_info if k.startswith('best_score')]:
         runner.message_hub.pop_info(key)
+
+
+def from_first_rank(data: Any) -> Any:
+    """What the first rank holds, on all ranks; ``data`` itself where there is only one."""
+    held = [data]
+    broadcast_object_list(held)
+    return held[0]
 
 
 def raw_outputs(model: nn.Module, inputs: Tensor) -> Any:

@@ -8,7 +8,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from mmadasap.engine.launch import build_network
 from mmadasap.engine.slim_config import SLIM_TYPE, checkpoint_channels
 from mmadasap.errors import UserError
-from mmadasap.pruning import count_parameters, output_width
+from mmadasap.pruning import Budget, count_parameters, output_width
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,6 @@ def format_report(report: SlimReport) -> str:
     dense, pruned = report.parameters
     lines.append(f'parameters: {pruned:,} of {dense:,} ({pruned / dense:.1%})')
     if report.budget is not None:
-        lines.append(f'budget: {report.budget["keep"]:.0%} of the {report.budget["cost"]}')
+        lines.append(f'budget: {Budget(**report.budget)}')
     lines.append(f'started from: {report.parent or "not recorded"}')
     return '\n'.join(lines)

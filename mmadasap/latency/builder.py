@@ -13,6 +13,7 @@ from mmadasap.pruning.operations import Operation
 from .conditions import Conditions
 from .grid import Site
 from .measure import median_and_spread
+from .memory import keep_freed_memory
 from .onnx_operators import check_backend, onnx_call
 from .operators import input_width, torch_call
 from .table import FUSED, Grid, LatencyTable
@@ -20,10 +21,11 @@ from .table import FUSED, Grid, LatencyTable
 Point = tuple[Operation, int, int]
 """Operation, input width (0 where it goes with the output), output width."""
 
-# Points along one side of a layer, where there is time for them.
-MOST_POINTS = 8
+# Input and output widths of a layer that are measured, finest first. Time grows evenly with the input width; with the
+# output width it jumps, for kernels cut it into tiles.
+DENSITIES = ((8, 64), (8, 32), (6, 32), (6, 16), (4, 16), (4, 8), (3, 4), (2, 2))
 # Seconds each point is measured for, and how much renewing the input and building the layer add.
-SECONDS, LEAST_ROUNDS, OVERHEAD = 0.1, 7, 1.4
+SECONDS, LEAST_ROUNDS, OVERHEAD = 0.05, 7, 1.6
 
 
 def build_table(sites: Sequence[Site], conditions: Conditions, block: int, path: str,
@@ -43,26 +45,28 @@ def build_table(sites: Sequence[Site], conditions: Conditions, block: int, path:
         UserError: A backend this machine does not have.
     """
     check_backend(conditions)
+    keep_freed_memory()
     sites = [s for s in sites if s.operation.kind not in FUSED[conditions.backend]]
     notes = Notes(f'{path}.part', conditions)
     _measure([_dense(site) for site in sites], notes, conditions, 'dense widths')
-    most = MOST_POINTS
+    density = DENSITIES[0]
     if budget_minutes is not None:
-        most = points_within(sites, notes.times, block, 60 * budget_minutes)
-        if most < MOST_POINTS:
-            print(f'{budget_minutes:g} minutes are enough for {most} widths along each side of a layer instead of '
-                  f'{MOST_POINTS}; times between them are interpolated.')
-    points = [p for site in sites for p in _points(site, block, most)]
+        density = density_within(sites, notes.times, block, 60 * budget_minutes)
+        if density != DENSITIES[0]:
+            print(f'{budget_minutes:g} minutes are enough for at most {density[0]} input and {density[1]} output widths '
+                  f'of each layer instead of {DENSITIES[0][0]} and {DENSITIES[0][1]}; times between are interpolated.')
+    points = [p for site in sites for p in _points(site, block, density)]
     random.Random(0).shuffle(points)
     _measure(points, notes, conditions, 'all widths')
-    table = LatencyTable(conditions, block, tuple(_grid(site, block, most, notes.times) for site in sites), path)
+    table = LatencyTable(conditions, block, tuple(_grid(site, block, density, notes.times) for site in sites), path)
     table.save(path)
     notes.remove()
     return table
 
 
-def points_within(sites: Iterable[Site], times: dict[Point, tuple[float, float]], block: int, seconds: float) -> int:
-    """The most widths along each side of a layer, from 2 on, that measuring within ``seconds`` has time for.
+def density_within(sites: Iterable[Site], times: dict[Point, tuple[float, float]], block: int,
+                   seconds: float) -> tuple[int, int]:
+    """The most input and output widths of each layer that measuring within ``seconds`` has time for.
 
     Args:
         sites: What to measure.
@@ -70,12 +74,12 @@ def points_within(sites: Iterable[Site], times: dict[Point, tuple[float, float]]
         block: Widths are multiples of this.
         seconds: For all points together.
     """
-    for most in range(MOST_POINTS, 2, -1):
-        points = {p: _share(site, p) for site in sites for p in _points(site, block, most)}
-        dense = {p: times[_dense(site)][0] for site in sites for p in _points(site, block, most)}
-        if sum(_seconds(share * dense[p]) for p, share in points.items()) <= seconds:
-            return most
-    return 2
+    for density in DENSITIES:
+        needed = {p: _seconds(_share(site, p) * times[_dense(site)][0])
+                  for site in sites for p in _points(site, block, density)}
+        if sum(needed.values()) <= seconds:
+            return density
+    return DENSITIES[-1]
 
 
 class Notes:
@@ -138,8 +142,8 @@ def _dense(site: Site) -> Point:
     return site.operation, site.reads.dense if site.reads else 0, site.writes.dense
 
 
-def _points(site: Site, block: int, most: int) -> list[Point]:
-    ins, outs = site.axes(block, most)
+def _points(site: Site, block: int, density: tuple[int, int]) -> list[Point]:
+    ins, outs = site.axes(block, density)
     return [(site.operation, i, o) for i in ins for o in outs]
 
 
@@ -153,7 +157,7 @@ def _seconds(ms: float) -> float:
     return OVERHEAD * max(SECONDS, LEAST_ROUNDS * ms / 1e3)
 
 
-def _grid(site: Site, block: int, most: int, times: dict[Point, tuple[float, float]]) -> Grid:
-    ins, outs = site.axes(block, most)
+def _grid(site: Site, block: int, density: tuple[int, int], times: dict[Point, tuple[float, float]]) -> Grid:
+    ins, outs = site.axes(block, density)
     found = np.array([[times[site.operation, i, o] for o in outs] for i in ins])
     return Grid(site.operation, np.array(ins), np.array(outs), found[..., 0], found[..., 1])

@@ -11,6 +11,7 @@ from mmadasap.pruning.cost import LayerShape, trace_layers
 
 from .conditions import DTYPES, Conditions
 from .measure import interleaved_medians
+from .memory import keep_freed_memory
 from .profile import profile_layers
 from .table import FUSED, LatencyTable
 
@@ -100,6 +101,7 @@ def compare_times(models: dict[str, nn.Module], table: LatencyTable, forward: Fo
     Raises:
         UserError: A layer the table does not know.
     """
+    keep_freed_memory()
     image = torch.randn(1, 3, *size)
     layers = {name: trace_layers(m, image, forward) for name, m in models.items()}
     predictions = {name: _predict(shapes, table) for name, shapes in layers.items()}

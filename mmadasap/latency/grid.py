@@ -32,11 +32,11 @@ class Site:
     reads: Range | None
     writes: Range
 
-    def axes(self, block: int, most: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Input widths and output widths to measure; ``(0, )`` for inputs that go with the output."""
+    def axes(self, block: int, density: tuple[int, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Input and output widths to measure, at most so many; ``(0, )`` for inputs that go with the output."""
         block = lcm(block, self.operation.group_outs or 1)
-        ins = (0, ) if self.reads is None else self.reads.points(block, most)
-        return ins, self.writes.points(block, most)
+        ins = (0, ) if self.reads is None else self.reads.points(block, density[0])
+        return ins, self.writes.points(block, density[1])
 
 
 def sites_of(layers: Iterable[LayerShape], groups: Iterable[ChannelGroup]) -> list[Site]:

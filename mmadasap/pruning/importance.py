@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmadasap.errors import UserError
+from mmadasap.errors import UserError, build_from
 
 from .groups import LAYER_TYPES, ChannelGroup, Member
 from .masks import Kept
@@ -51,10 +51,7 @@ def build_importance(cfg: Union[dict, Importance]) -> Importance:
     kind = args.pop('type', None)
     if kind not in IMPORTANCES:
         raise UserError(f'importance: type={kind!r} is unknown; choose one of {sorted(IMPORTANCES)}.')
-    try:
-        return IMPORTANCES[kind](**args)
-    except TypeError as error:
-        raise UserError(f'importance={dict(cfg)}: {error}.') from None
+    return build_from(IMPORTANCES[kind], 'importance', args)
 
 
 def normalize_scores(scores: Scores, kept: Kept, normalize: str) -> Scores:

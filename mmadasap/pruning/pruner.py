@@ -13,7 +13,7 @@ from .budget import Budget
 from .cost import COSTS, LayerCost, NetworkCost, count_parameters, trace_layers
 from .groups import trace_groups
 from .importance import Importance
-from .masks import ChannelMask, full_channels, mask_optimizer, model_tensors, tensor_cuts
+from .masks import ChannelMask, Kept, full_channels, mask_optimizer, model_tensors, tensor_cuts
 from .ranking import check_reachable, keep_best
 from .surgery import slim
 
@@ -77,6 +77,11 @@ class ChannelPruner:
             self.kept = keep_best(self.groups, scores, self.kept, self.cost, budget)
         else:
             self.kept, self.allocation = self._allocator.allocate(self.kept, scores, budget)
+        self._spread()
+
+    def adopt(self, kept: Kept) -> None:
+        """Goes on with these live channels: another rank's choice."""
+        self.kept = kept
         self._spread()
 
     def mask(self) -> None:

@@ -3,6 +3,7 @@ import torch
 
 from mmadasap.engine.inspection import format_report, inspect_slim
 from mmadasap.errors import UserError
+from mmadasap.pruning import Budget
 from mmadasap.pruning import count_parameters
 from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
 from tests.toys import ToyClassifier, make_runner
@@ -27,7 +28,7 @@ def test_widths_budget_and_parent(folder, epoch):
     assert report.before['net.conv1'] == 6 and report.before['net.stem'] == 8
     assert report.parameters[0] == count_parameters(ToyClassifier())
     assert report.parameters[1] < report.parameters[0]
-    assert report.budget == dict(cost='macs', keep=0.5) and report.parent == str(folder / 'dense/epoch_1.pth')
+    assert Budget(**report.budget) == Budget('macs', 0.5) and report.parent == str(folder / 'dense/epoch_1.pth')
     text = format_report(report)
     assert 'budget: 50% of the macs' in text and 'dense/epoch_1.pth' in text
 

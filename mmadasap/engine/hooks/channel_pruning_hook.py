@@ -1,4 +1,5 @@
 """AdaSAP's second step inside mmengine's runner: mask channels on a schedule, then remove them."""
+import copy
 import os.path as osp
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,11 +9,22 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper
 
-from mmadasap.engine.host import averaged_models, bare_model, forget_best, raw_outputs, refresh, rewrap
+from mmadasap.engine.host import (
+    averaged_models,
+    bare_model,
+    forget_best,
+    from_first_rank,
+    raw_outputs,
+    refresh,
+    rewrap,
+)
+from mmadasap.engine.latency_log import load_table, log_times
 from mmadasap.engine.plain_checkpoint import make_plain, make_resumable
 from mmadasap.engine.slim_config import slim_config, write_config
-from mmadasap.errors import UserError
+from mmadasap.errors import UserError, build_from
+from mmadasap.latency import LatencyTable
 from mmadasap.pruning import (
+    Allocator,
     Budget,
     ChannelPruner,
     PruningSchedule,
@@ -34,12 +46,16 @@ class ChannelPruningHook(Hook):
 
     Args:
         input_size: (H, W) or one number: input the model is traced with and its MACs are counted at.
-        budget: ``dict(cost='channels' | 'parameters' | 'macs', keep=<share of the dense network's cost>)``.
+        budget: ``dict(cost='channels' | 'parameters' | 'macs' | 'latency', keep=<share of the dense network's cost>)``;
+            in place of ``keep``, ``speedup`` or ``at_most`` (in the cost's unit: ms for latency).
         begin: Start of the pruning phase; before it is warm-up.
         end: End of the phase.
         interval: Iterations between two pruning steps.
         by_epoch: Whether ``begin`` and ``end`` count epochs (else iterations).
         importance: ``dict(type='MagnitudeImportance' | 'TaylorImportance', normalize='mean' | 'none')``.
+        allocator: ``dict(solver='exact' | 'halp', block=<channels>)`` chooses all widths together; None ranks channels
+            against each other, and for a budget of latency is 'exact' in the table's blocks.
+        latency_table: File with times of the network's layers, which a budget of latency needs.
         protect: Modules whose output channels are all kept; the stem by default. Output layers always are.
 
     Raises:
@@ -57,14 +73,23 @@ class ChannelPruningHook(Hook):
                  interval: int,
                  by_epoch: bool = True,
                  importance: dict = dict(type='MagnitudeImportance', normalize='mean'),
+                 allocator: Optional[dict] = None,
+                 latency_table: Optional[str] = None,
                  protect: Sequence[str] = ('backbone.conv1', )):
         self.input_size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
-        self.budget = Budget(**budget)
+        self.budget = build_from(Budget, 'budget', budget)
         PruningSchedule.check_phase(begin, end)
         self._phase = (begin, end, interval)
         self.by_epoch = by_epoch
         self.importance = build_importance(importance)
         self.protect = tuple(protect)
+        self.allocator = None if allocator is None else dict(allocator)
+        build_from(Allocator, 'allocator', self.allocator or {})
+        self.latency_table = latency_table
+        if (self.budget.cost == 'latency') != (latency_table is not None):
+            raise UserError(f'budget: cost={self.budget.cost!r} with latency_table={latency_table!r}; a budget of '
+                            'latency needs a table from tools/build_latency_table.py, and no other takes one.')
+        self._table: Optional[LatencyTable] = None
         self.schedule: Optional[PruningSchedule] = None
         self.channels: Optional[dict] = None
         self._resumed: Optional[dict] = None
@@ -84,6 +109,8 @@ class ChannelPruningHook(Hook):
                                 f'(end={self.schedule.end}), from a checkpoint without a pruned network; resume from '
                                 'a checkpoint of this run, or use load_from to start anew.')
             return
+        if self.latency_table is not None:
+            self._table = load_table(self.latency_table, runner.logger)
         self._pruner = self._make_pruner(bare_model(runner.model))
         runner.logger.info(f'Channel groups:\n{format_groups(self._pruner.groups)}')
         if self._resumed is not None:
@@ -145,7 +172,13 @@ class ChannelPruningHook(Hook):
     def _make_pruner(self, model) -> ChannelPruner:
         tensor = next(model.parameters())
         example = torch.zeros(1, 3, *self.input_size, device=tensor.device, dtype=tensor.dtype)
-        return ChannelPruner(model, example, raw_outputs, self.budget, self.importance, self.protect)
+        return ChannelPruner(model, example, raw_outputs, self.budget, self.importance, self.protect,
+                             self._make_allocator(), self._table)
+
+    def _make_allocator(self) -> Optional[Allocator]:
+        if self._table is None:
+            return None if self.allocator is None else Allocator(**self.allocator)
+        return Allocator(**(dict(block=self._table.block) | (self.allocator or {})))
 
     def _watch(self, runner) -> list:
         """Reads gradients just before each optimizer step, where they are final, and masks just after it."""
@@ -167,25 +200,30 @@ class ChannelPruningHook(Hook):
     def _prune(self, runner, budget: float) -> None:
         pruner, self._due = self._pruner, None
         pruner.prune(budget)
+        pruner.adopt(from_first_rank(pruner.kept))
         pruner.mask()
         pruner.mask_state(runner.optim_wrapper.optimizer, [a.module for a in averaged_models(runner)])
+        gap = '' if pruner.allocation is None else f', at most {pruner.allocation.gap:.2%} from the best value'
         runner.logger.info(f'Pruned to {self.budget.cost} {pruner.cost(pruner.kept):.5g} of {pruner.dense:.5g} (budget '
-                           f'{budget:.5g}); kept {pruner.summary()}')
+                           f'{budget:.5g}{gap}); kept {pruner.summary()}')
 
     def _make_slim(self, runner) -> None:
         for handle in self._handles:
             handle.remove()
         pruner, self._pruner = self._pruner, None
         averaged = averaged_models(runner)
+        masked = None if self._table is None else copy.deepcopy(pruner.model)
         touched = pruner.remove(runner.optim_wrapper.optimizer, [a.module for a in averaged])
-        for copy in averaged:
-            refresh(copy)
+        for model in averaged:
+            refresh(model)
         rewrap(runner)
         forget_best(runner)
         slim_before = (runner.cfg.get('model') or {}).get('channels', {})
         self.channels = channel_spec(pruner.model, {*touched, *slim_before, *(self.channels or {})})
         widths = '\n'.join(f'  {name}: {widths}' for name, widths in self.channels.items())
         runner.logger.info(f'Pruning is over; kept {pruner.summary()}. New widths:\n{widths}')
+        if masked is not None:
+            log_times(dict(masked=masked, slim=pruner.model), self._table, self.input_size, runner.logger)
         if 'model' in runner.cfg:
             path = write_config(slim_config(runner.cfg, self.channels), osp.join(runner.work_dir, 'slim.py'))
             runner.logger.info(f'The slim config is {path}.')
