@@ -1,6 +1,7 @@
 """Structured channel pruning (AdaSAP, step 2). Knows torch and torch_pruning and nothing of mmengine."""
 from .allocation import Allocation, allocate, allocate_halp, allocate_repriced
 from .allocator import Allocator
+from .branches import Branch, IdentityPath, find_branches
 from .budget import Budget
 from .cost import COSTS, LayerShape, NetworkCost, count_parameters, trace_layers
 from .groups import ChannelGroup, Member, TraceError, format_groups, trace_groups
@@ -15,10 +16,11 @@ from .surgery import channel_spec, output_width, rebuild, slim
 from .widths import width_mismatches
 
 __all__ = [
-    'Allocation', 'Allocator', 'Budget', 'BudgetError', 'COSTS', 'ChannelGroup', 'ChannelMask', 'ChannelPruner',
-    'CostTerm', 'Cuts', 'IMPORTANCES', 'LayerShape', 'MagnitudeImportance', 'Member', 'NetworkCost',
-    'PruningSchedule', 'TaylorImportance', 'TraceError', 'allocate', 'allocate_halp', 'allocate_repriced',
-    'build_importance', 'channel_spec', 'check_reachable', 'count_parameters', 'format_groups', 'full_channels',
-    'keep_best', 'mask_optimizer', 'model_tensors', 'output_width', 'rebuild', 'register_importance', 'slim',
-    'solve_multiple_choice', 'tensor_cuts', 'trace_groups', 'trace_layers', 'width_mismatches'
+    'Allocation', 'Allocator', 'Branch', 'Budget', 'BudgetError', 'COSTS', 'ChannelGroup', 'ChannelMask',
+    'ChannelPruner', 'CostTerm', 'Cuts', 'IMPORTANCES', 'IdentityPath', 'LayerShape', 'MagnitudeImportance',
+    'Member', 'NetworkCost', 'PruningSchedule', 'TaylorImportance', 'TraceError', 'allocate', 'allocate_halp',
+    'allocate_repriced', 'build_importance', 'channel_spec', 'check_reachable', 'count_parameters', 'find_branches',
+    'format_groups', 'full_channels', 'keep_best', 'mask_optimizer', 'model_tensors', 'output_width', 'rebuild',
+    'register_importance', 'slim', 'solve_multiple_choice', 'tensor_cuts', 'trace_groups', 'trace_layers',
+    'width_mismatches'
 ]

@@ -25,6 +25,7 @@ class Allocator:
             HALP's own problem, inputs priced at their widths before the step.
         block: Every pruned width is a multiple of this; what runs fast on the device.
         min_width: No prunable group becomes narrower than this, or than its dense width if that is smaller.
+        remove_branches: Whether residual branches may go as a whole, leaving the identity path ('exact' alone does it).
 
     Raises:
         UserError: Unknown solver, or numbers below 1.
@@ -32,6 +33,7 @@ class Allocator:
     solver: str = 'exact'
     block: int = 8
     min_width: int = 1
+    remove_branches: bool = False
 
     def __post_init__(self):
         if self.solver not in SOLVERS:

@@ -1,6 +1,6 @@
 """From a network's layers and groups to candidate widths, their values and what they cost together."""
 from dataclasses import replace
-from math import prod
+from math import gcd, prod
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmadasap.errors import UserError
 
-from .cost import LayerShape, NetworkCost
+from .cost import LayerShape, NetworkCost, without_branch
 from .elimination import elimination_order
 from .groups import ChannelGroup
 from .importance import Scores
@@ -22,7 +22,8 @@ LARGEST = 4_000_000
 class WidthCandidates:
     """The widths each prunable group may get, and the cost of every layer at all of them.
 
-    Candidates are the multiples of ``block`` and the dense width. A group narrower than a block keeps all its channels,
+    Candidates are the multiples of ``block`` and the dense width, and none at all for the groups of a residual branch
+    that can be removed, all of them together. A group narrower than a block keeps all its channels,
     and so does one whose channels do not all have the same number of positions in some layer: its cost would hang on
     which channels stay. Where so many groups meet in a layer that a table over all their candidates would not fit, the
     widest of them moves in multiples of ``block``.
@@ -42,7 +43,12 @@ class WidthCandidates:
         uneven = {g for sides in self._sides.values() for side in sides for g, k in side.items() if k is None}
         self._groups = [g for g in network.groups if g.protected is None and g.name not in uneven]
         self._number = {g.name: i for i, g in enumerate(self._groups)}
-        self.widths = self._fitting([_grid(g.width, block, min_width) for g in self._groups])
+        self._branches = [b for b in network.branches if all(name in self._number for name in b.groups)]
+        self._branch_of = {layer: b for b in self._branches for layer in b.layers}
+        removable = {name for b in self._branches for name in b.groups}
+        grids = [_grid(g.width, *self._units(g, block, min_width)) for g in self._groups]
+        self.widths = self._fitting(
+            [np.append(0, w) if g.name in removable else w for g, w in zip(self._groups, grids)])
         self._terms = self._make_terms()
 
     def problem(self, kept: Kept, scores: Scores) -> tuple[list[np.ndarray], list[CostTerm], Choice]:
@@ -77,42 +83,72 @@ class WidthCandidates:
             if prod(sizes[g] for g in largest) <= LARGEST:
                 return widths
             widest = max(largest, key=lambda g: sizes[g])
-            if sizes[widest] <= 2:
+            if sizes[widest] <= (3 if widths[widest][0] == 0 else 2):
                 raise UserError(f'The widths of {len(largest)} groups hang on each other, too many to allocate '
                                 'together; prune toward a budget of macs or parameters without an allocator.')
-            widths[widest] = widths[widest][::-1][::2][::-1]
+            kept = widths[widest][::-1][::2][::-1]
+            widths[widest] = np.union1d(widths[widest][:1], kept) if widths[widest][0] == 0 else kept
+
+    def _units(self, group: ChannelGroup, block: int, min_width: int) -> tuple[int, int]:
+        """``block`` and ``min_width`` in units of the group, of which layers may write several channels each."""
+        written = gcd(*(side[group.name] for _, side in self._sides.values() if group.name in side))
+        return block // gcd(block, written), -(-min_width // written)
 
     def _scope(self, layer: LayerShape) -> tuple[int, ...]:
-        names = {name for side in self._sides[layer.name] for name in side}
-        return tuple(sorted(self._number[name] for name in names if name in self._number))
+        """Groups the cost of a layer hangs on."""
+        names = {name for side in self._sides[layer.name] for name in side if name in self._number}
+        branch = self._branch_of.get(layer.name)
+        if branch is not None and names.isdisjoint(branch.groups):
+            names.add(branch.groups[-1])
+        return tuple(sorted(self._number[name] for name in names))
 
     def _make_terms(self) -> list[CostTerm]:
         known: dict = {}
         terms = [self._term(layer, known) for layer in self._network.layers]
-        return [*terms, CostTerm((), np.array(float(self._network.fixed)))]
+        ties = [self._tie(*pair) for b in self._branches for pair in zip(b.groups, b.groups[1:])]
+        return [*terms, *ties, CostTerm((), np.array(float(self._network.fixed)))]
+
+    def _tie(self, first: str, second: str) -> CostTerm:
+        """A branch goes with all its groups or with none."""
+        scope = tuple(sorted((self._number[first], self._number[second])))
+        here, there = (self.widths[g] == 0 for g in scope)
+        return CostTerm(scope, np.where(here[:, None] == there, 0.0, np.inf))
 
     def _term(self, layer: LayerShape, known: dict) -> CostTerm:
         reads, writes = self._sides[layer.name]
-        scope = self._scope(layer)
+        scope, branch = self._scope(layer), self._branch_of.get(layer.name)
         c_in = self._widths_along(layer.in_width, reads, scope)
         c_out = self._widths_along(layer.out_width, writes, scope)
-        pairs, place = np.unique(np.stack([c_in.ravel(), c_out.ravel()]), axis=1, return_inverse=True)
-        # Layers of the same shape cost the same: latency tables are slow to ask.
-        shape = replace(layer, name='')
+        inner = [] if branch is None else [self._number[name] for name in branch.groups]
+        costs, gone = np.zeros(c_in.shape), self._any_zero(scope, [g for g in scope if g in inner])
+        costs[~gone] = self._priced(layer, c_in[~gone], c_out[~gone], known)
+        if branch is not None and layer.name == branch.last:
+            costs[gone] = self._priced(without_branch(layer), c_out[gone], c_out[gone], known)
+        return CostTerm(scope, costs, tuple(sorted(self._number[name] for name in writes if name in self._number)))
+
+    def _priced(self, layer: LayerShape, c_in: np.ndarray, c_out: np.ndarray, known: dict) -> np.ndarray:
+        """Cost of a layer at each pair of widths; layers of the same shape are asked once: tables are slow."""
+        pairs, place = np.unique(np.stack([c_in, c_out]), axis=1, return_inverse=True)
+        shape, found = replace(layer, name=''), []
         for pair in map(tuple, pairs.T.tolist()):
             if (shape, pair) not in known:
                 known[shape, pair] = self._network.cost(layer, *pair)
-        costs = np.array([known[shape, pair] for pair in map(tuple, pairs.T.tolist())], dtype=float)
-        written = tuple(sorted(self._number[name] for name in writes if name in self._number))
-        return CostTerm(scope, costs[place.ravel()].reshape(c_in.shape), written)
+            found.append(known[shape, pair])
+        return np.array(found, dtype=float)[place.ravel()]
+
+    def _any_zero(self, scope: tuple[int, ...], groups: list[int]) -> np.ndarray:
+        """Where any of ``groups`` has width 0, one axis for the candidates of each group of ``scope``."""
+        none = np.zeros([len(self.widths[g]) for g in scope], dtype=bool)
+        for g in groups:
+            none |= (self.widths[g] == 0).reshape([-1 if s == g else 1 for s in scope])
+        return none
 
     def _widths_along(self, dense: int, side: dict[str, int], scope: tuple[int, ...]) -> np.ndarray:
         """Width of one side of a layer, one axis for the candidates of each group of ``scope``."""
         total = np.full([len(self.widths[g]) for g in scope], dense)
-        for axis, g in enumerate(scope):
+        for g in scope:
             gone = self._groups[g].width - self.widths[g]
-            shape = [-1 if a == axis else 1 for a in range(len(scope))]
-            total = total - side.get(self._groups[g].name, 0) * gone.reshape(shape)
+            total = total - side.get(self._groups[g].name, 0) * gone.reshape([-1 if s == g else 1 for s in scope])
         return total
 
 

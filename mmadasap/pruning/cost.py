@@ -1,5 +1,5 @@
 """What a network costs at given widths: parameters, MACs or channels, all behind one signature."""
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import fsum
 from typing import Any, Optional
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .branches import Branch
 from .groups import LAYER_TYPES, ChannelGroup, is_depthwise
 from .masks import Kept
 from .operations import Operation, trace_operations
@@ -110,6 +111,14 @@ def _shape(name: str, module: nn.Module, positions: int) -> LayerShape:
     return LayerShape(name, module.in_channels, module.out_channels, area, positions, vectors, depthwise)
 
 
+def without_branch(layer: LayerShape) -> LayerShape:
+    """What the last layer of a removed residual branch leaves to compute: what follows the sum, at its output width."""
+    following = [o for o in layer.operations if o.kind not in ('conv', 'linear', 'norm')]
+    if any(o.kind == 'add' for o in following):
+        following.remove(next(o for o in following if o.kind == 'add'))
+    return replace(layer, kernel_area=0, vectors=0, operations=tuple(following))
+
+
 class NetworkCost:
     """Cost of a whole network as a function of its live channels.
 
@@ -118,9 +127,10 @@ class NetworkCost:
         groups: Channel groups of the same model.
         cost: Cost of one layer.
         total: Cost of the dense network, where it has more than its layers (parameters elsewhere); None: their sum.
+        branches: Residual branches that go when none of their channels is alive.
 
     Attributes:
-        layers, groups, cost: As given.
+        layers, groups, cost, branches: As given.
         fixed: Cost outside the layers.
         members: (group, member) of all prunable groups in these layers.
     """
@@ -129,8 +139,9 @@ class NetworkCost:
                  layers: list[LayerShape],
                  groups: list[ChannelGroup],
                  cost: LayerCost,
-                 total: Optional[float] = None):
-        self.layers, self.groups, self.cost = layers, groups, cost
+                 total: Optional[float] = None,
+                 branches: Sequence[Branch] = ()):
+        self.layers, self.groups, self.cost, self.branches = layers, groups, cost, branches
         in_layers = fsum(cost(layer, layer.in_width, layer.out_width) for layer in layers)
         self.fixed = 0 if total is None else total - in_layers
         names = {layer.name for layer in layers}
@@ -142,10 +153,17 @@ class NetworkCost:
         width |= {(layer.name, 'out'): layer.out_width for layer in self.layers}
         for group, member in self.members:
             width[member.module, member.side] -= int((~kept[group.name])[member.channel].sum())
-        return {
-            layer.name: self.cost(layer, width[layer.name, 'in'], width[layer.name, 'out'])
-            for layer in self.layers
-        }
+        found = {}
+        gone = {name: branch for branch in self.branches if branch.is_removed(kept) for name in branch.layers}
+        for layer in self.layers:
+            c_in, c_out = width[layer.name, 'in'], width[layer.name, 'out']
+            if layer.name not in gone:
+                found[layer.name] = self.cost(layer, c_in, c_out)
+            elif layer.name == gone[layer.name].last:
+                found[layer.name] = self.cost(without_branch(layer), c_out, c_out)
+            else:
+                found[layer.name] = 0.0
+        return found
 
     def __call__(self, kept: Kept) -> float:
         """Cost of the network, free of the order of adding."""

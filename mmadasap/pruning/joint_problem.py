@@ -105,15 +105,15 @@ class JointProblem:
     def halp_prices(self, current: Choice) -> tuple[list[np.ndarray], float]:
         """HALP's linearised prices of each group's candidates, and what it takes to be constant.
 
-        A layer that one group writes is priced at its input widths of ``current``; other layers do not change.
+        A layer that one group writes is priced at its input widths of ``current``; other layers do not change, but
+        forbid (inf) what is not allowed beside ``current``.
         """
         prices, constant = [np.zeros(n) for n in self.sizes], []
         for term in self.terms:
-            if len(term.writes) == 1:
-                written, = term.writes
-                beside = tuple(slice(None) if g == written else current[g] for g in term.groups)
-                prices[written] += term.costs[beside]
-            else:
+            for group in term.writes if len(term.writes) == 1 else term.groups:
+                beside = term.costs[tuple(slice(None) if g == group else current[g] for g in term.groups)]
+                prices[group] += beside if len(term.writes) == 1 else np.where(np.isfinite(beside), 0.0, np.inf)
+            if len(term.writes) != 1:
                 constant.append(float(term.costs[tuple(current[g] for g in term.groups)]))
         return prices, fsum(constant)
 

@@ -9,6 +9,7 @@ from mmadasap.errors import UserError
 
 from .allocation import Allocation
 from .allocator import Allocator
+from .branches import find_branches, remove, silence
 from .budget import Budget
 from .cost import COSTS, LayerCost, NetworkCost, count_parameters, trace_layers
 from .groups import trace_groups
@@ -32,6 +33,7 @@ class ChannelPruner:
         latency: Time of one layer in ms at given widths, for a budget of 'latency'.
 
     Attributes:
+        branches: Residual branches that may go as a whole.
         allocation: What the allocator chose last, with its optimality gap; None before the first step.
 
     Raises:
@@ -48,7 +50,12 @@ class ChannelPruner:
         self.kept = full_channels(self.groups)
         layers, totals = trace_layers(model, example, forward), dict(parameters=count_parameters(model))
         known = COSTS if latency is None else COSTS | dict(latency=latency)
-        self.costs = {name: NetworkCost(layers, self.groups, cost, totals.get(name)) for name, cost in known.items()}
+        removable = allocator is not None and allocator.remove_branches
+        self.branches = find_branches(model, example, forward, self.groups) if removable else []
+        self.costs = {
+            name: NetworkCost(layers, self.groups, cost, totals.get(name), self.branches)
+            for name, cost in known.items()
+        }
         if budget.cost not in self.costs:
             raise UserError(f'budget: cost={budget.cost!r} needs a latency table.')
         self.cost = self.costs[budget.cost]
@@ -98,12 +105,15 @@ class ChannelPruner:
         """Takes pruned channels out of the model, the optimizer's state and averaged copies.
 
         Returns:
-            Names of the modules that became smaller.
+            Names of the modules that became smaller, and of the blocks that lost their branch.
         """
-        slim(self.model, self._cuts, optimizer)
-        for copy in copies:
-            slim(copy, self._cuts)
-        return {name.rpartition('.')[0] for name in self._cuts}
+        gone = [b for b in self.branches if b.is_removed(self.kept)]
+        layers = {layer for branch in gone for layer in branch.layers}
+        cuts = {name: dims for name, dims in self._cuts.items() if name.rpartition('.')[0] not in layers}
+        for model, its_optimizer in [(self.model, optimizer), *((copy, None) for copy in copies)]:
+            remove(model, gone, its_optimizer)
+            slim(model, cuts, its_optimizer)
+        return {*(name.rpartition('.')[0] for name in cuts), *(branch.block for branch in gone)}
 
     def summary(self) -> str:
         """Share of every cost that is kept, for people."""
@@ -121,5 +131,6 @@ class ChannelPruner:
         self._spread()
 
     def _spread(self) -> None:
-        self._cuts = tensor_cuts(self.model, self.groups, self.kept)
+        cuts = tensor_cuts(self.model, self.groups, self.kept)
+        self._cuts = silence(self.model, [b for b in self.branches if b.is_removed(self.kept)], cuts)
         self._mask = ChannelMask(model_tensors(self.model), self._cuts)

@@ -1,6 +1,6 @@
 """From masks to physically smaller modules, and from a channel specification back to them."""
 from collections.abc import Iterable, Mapping
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 from torch import Tensor, nn
@@ -8,10 +8,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmadasap.errors import UserError
 
+from .branches import IdentityPath, replace_block
 from .masks import Cuts, model_tensors, state_tensors
 
-ChannelSpec = dict[str, dict[str, int]]
-"""Module name -> its widths, e.g. ``{'backbone.conv1': {'in_channels': 3, 'out_channels': 48, 'groups': 1}}``."""
+ChannelSpec = dict[str, dict[str, Any]]
+"""Module name -> its widths, e.g. ``{'backbone.conv1': {'in_channels': 3, 'out_channels': 48, 'groups': 1}}``; for a
+residual block without its branch, the layers that are gone and the activations that stay:
+``{'backbone.layer1.1': {'gone': ['conv1', 'bn1', 'conv2', 'bn2'], 'stays': ['relu']}}``."""
 
 
 @torch.no_grad()
@@ -77,8 +80,14 @@ def widths_of(module: nn.Module) -> dict[str, int]:
 
 
 def channel_spec(model: nn.Module, modules: Iterable[str]) -> ChannelSpec:
-    """The present widths of the named modules: plain data :func:`rebuild` needs to shrink a dense copy."""
-    return {name: widths_of(model.get_submodule(name)) for name in sorted(modules)}
+    """The present widths of the named modules and all removed branches: plain data :func:`rebuild` needs to shrink a
+    dense copy. Names within blocks without their branch are left out.
+    """
+    short = {name: m for name, m in model.named_modules() if isinstance(m, IdentityPath)}
+    widths = {n: widths_of(model.get_submodule(n)) for n in modules
+              if not any(n == block or n.startswith(f'{block}.') for block in short)}
+    blocks = {name: dict(gone=list(m.gone), stays=list(m.stays)) for name, m in short.items()}
+    return dict(sorted((widths | blocks).items()))
 
 
 @torch.no_grad()
@@ -100,14 +109,31 @@ def rebuild(model: nn.Module, spec: ChannelSpec) -> nn.Module:
         UserError: A module or a width that does not fit ``model``.
     """
     modules = dict(model.named_modules())
-    for name, widths in spec.items():
+    blocks = {name: entry for name, entry in spec.items() if isinstance(entry, Mapping) and 'gone' in entry}
+    widths = {name: entry for name, entry in spec.items() if name not in blocks}
+    for name in spec:
         if name not in modules:
             raise UserError(f'channels names {name!r}, which is no module of {type(model).__name__}; the '
                              'specification belongs to another model.')
-        _check_widths(name, widths_of(modules[name]), widths)
-    for name, widths in spec.items():
-        _resize(modules[name], widths)
+    for name, entry in blocks.items():
+        _check_block(name, modules[name], entry)
+    for name, entry in widths.items():
+        _check_widths(name, widths_of(modules[name]), entry)
+    for name, entry in blocks.items():
+        if not isinstance(modules[name], IdentityPath):
+            replace_block(model, name, entry['gone'], entry['stays'])
+    for name, entry in widths.items():
+        _resize(modules[name], entry)
     return model
+
+
+def _check_block(name: str, block: nn.Module, entry: Mapping) -> None:
+    have = {n for n, _ in block.named_modules()}
+    if isinstance(block, IdentityPath):
+        have = {*block.gone, *block.stays}
+    if set(entry) != {'gone', 'stays'} or not have.issuperset([*entry['gone'], *entry['stays']]):
+        raise UserError(f'channels[{name!r}]={dict(entry)!r} must give the modules that are gone and those that stay '
+                        f'of {type(block).__name__}; the specification belongs to another model.')
 
 
 def _check_widths(name: str, have: dict[str, int], want: dict[str, int]) -> None:

@@ -96,6 +96,8 @@ def test_what_is_not_allowed_is_not_chosen():
     assert allocate(values, terms, 1.5).choice == [1, 1]
     # HALP decides group by group, so nothing but what stands can be beside what stands.
     assert allocate_halp(values, terms, [2, 2], 9.0).choice == [2, 2]
+    with pytest.raises(ValueError, match=r'cheapest choice costs 2\.0'):
+        allocate_halp(values, terms, [2, 2], 1.5)
 
 
 def test_a_capacity_below_the_least_is_refused_with_the_least():

@@ -4,9 +4,10 @@ import torch
 from torch import nn
 
 from mmadasap.errors import UserError
-from mmadasap.pruning import COSTS, NetworkCost, allocate, full_channels, trace_groups, trace_layers
+from mmadasap.pruning import COSTS, NetworkCost, allocate, find_branches, full_channels, trace_groups, trace_layers
 from mmadasap.pruning.candidates import WidthCandidates
 from mmadasap.pruning.joint_problem import JointProblem
+from tests.pruning.test_branches import Net
 from tests.toys import ResidualNet
 
 
@@ -71,6 +72,30 @@ def test_the_terms_add_up_to_the_networks_cost_at_any_widths(model, cost, block)
         assert JointProblem(values, terms).value(choice) == pytest.approx(worth)
         if generator.random() < 0.3:
             kept = chosen
+
+
+@pytest.mark.parametrize('cost', [*COSTS.values(), odd])
+def test_branches_go_as_a_whole_or_not_at_all(cost):
+    model, x = Net(), torch.zeros(1, 3, 8, 8)
+    groups = trace_groups(model, x, lambda m, x: m(x))
+    branches = find_branches(model, x, lambda m, x: m(x), groups)
+    network = NetworkCost(trace_layers(model, x, lambda m, x: m(x)), groups, cost, 1e6, branches)
+    candidates, scores = WidthCandidates(network, 2), {g.name: torch.ones(g.width) for g in groups}
+    generator, kept, seen = np.random.default_rng(0), full_channels(groups), set()
+    values, terms, _ = candidates.problem(kept, scores)
+    problem = JointProblem(values, terms)
+    for _ in range(1500):
+        choice = [int(generator.integers(len(v))) for v in values]
+        chosen = candidates.choose(choice, kept, scores)
+        gone = [sum(not chosen[name].any() for name in b.groups) for b in branches]
+        whole = all(n in (0, len(b.groups)) for n, b in zip(gone, branches))
+        assert problem.cost(choice) == (network(chosen) if whole else float('inf'))
+        seen.add(tuple(gone) if whole else None)
+    assert seen == {(0, 0), (2, 0), (0, 2), (2, 2), None}
+    # What is gone stays gone.
+    kept = candidates.choose([0] * len(values), full_channels(groups), scores)
+    values, _, _ = candidates.problem(kept, scores)
+    assert [len(v) for v in values] == [1] * len(values)
 
 
 def test_candidates_are_blocks_and_the_dense_width():
