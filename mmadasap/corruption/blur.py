@@ -57,7 +57,7 @@ def glass_blur(image: np.ndarray, severity: int, rng: np.random.Generator) -> np
     pixels = _blurred(image, sigma).reshape(-1, 3)
     for _ in range(iterations):
         offsets = rng.integers(-reach, reach, size=(shape[0] - 2 * reach, shape[1] - 2 * reach, 2), dtype=np.int8)
-        pixels = pixels[copied_from(offsets, reach, shape[1])]
+        pixels = pixels.take(copied_from(offsets, reach, shape[1]), axis=0)
     return _blurred(pixels.reshape(shape), sigma)
 
 
@@ -76,20 +76,23 @@ def copied_from(offsets: np.ndarray, reach: int, width: int) -> np.ndarray:
         Flat index of the source of every pixel, shape (H * W, ).
     """
     height = offsets.shape[0] + 2 * reach
-    own = np.arange(height * width, dtype=np.int32).reshape(height, width)
     visited = (slice(reach + 1, height - reach + 1), slice(reach + 1, width - reach + 1))
-    offsets = offsets[::-1, ::-1].astype(np.int32)
-    source = own.copy()
-    source[visited] += offsets[..., 1] * width + offsets[..., 0]
     inside = np.zeros((height, width), bool)
     inside[visited] = True
-    source, own = source.ravel(), own.ravel()
+    own = np.arange(height * width, dtype=np.int32)
+    source = own.copy()
+    shift = np.multiply(offsets[..., 1], width, dtype=np.int32)
+    shift += offsets[..., 0]
+    source.reshape(height, width)[visited] += shift[::-1, ::-1]
     # A source that was visited before holds its own source's value: follow it, in steps that double.
-    before = np.where((source > own) & inside.ravel()[source], source, own)
+    followed = inside.ravel().take(source)
+    followed &= source > own
+    before = own
+    np.copyto(before, source, where=followed)
     while True:
-        further = before[before]
+        further = before.take(before)
         if np.array_equal(further, before):
-            return source[before]
+            return source.take(before)
         before = further
 
 

@@ -1,15 +1,19 @@
 """ImageNet-C's extra corruptions that are no noise or blur: (image uint8 RGB, severity 1 to 5, rng) -> uint8 RGB."""
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
 from .pixels import SLACK, brightest_channel, darkest_channel, gaussian, to_uint8
 
+# Mean, scale and blur of the noise, least height of a drop, strength (water) or blur (mud), whether it is mud.
+SPATTER = ((0.65, 0.3, 4, 0.69, 0.6, False), (0.65, 0.3, 3, 0.68, 0.6, False), (0.65, 0.3, 2, 0.68, 0.5, False),
+           (0.65, 0.3, 1, 0.65, 1.5, True), (0.67, 0.4, 1, 0.65, 1.5, True))
+
 
 def spatter(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
     """Drops of water (severity 1 to 3) or mud (4 and 5)."""
-    mean, scale, sigma, least, strength, mud = [(0.65, 0.3, 4, 0.69, 0.6, False), (0.65, 0.3, 3, 0.68, 0.6, False),
-                                                (0.65, 0.3, 2, 0.68, 0.5, False), (0.65, 0.3, 1, 0.65, 1.5, True),
-                                                (0.67, 0.4, 1, 0.65, 1.5, True)][severity - 1]
+    mean, scale, sigma, least, strength, mud = SPATTER[severity - 1]
     # In double precision: whether a drop is there must not depend on rounding.
     liquid = gaussian(mean + scale * rng.standard_normal(image.shape[:2]), sigma, cv2.CV_64F, cv2.BORDER_REPLICATE)
     if mud:
@@ -44,6 +48,7 @@ def saturate(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.n
     return to_uint8(out)
 
 
+@lru_cache(maxsize=5)
 def _stretch(factor: float, more: float) -> np.ndarray:
     """What the saturation gap / top is multiplied by; float32 by top and gap, shape (256, 256)."""
     top, gap = np.maximum(np.arange(256)[:, None], 1), np.maximum(np.arange(256), 1)

@@ -9,12 +9,14 @@ import numpy as np
 from .blur import trail
 from .pixels import SLACK, brightest_channel, magnify, to_uint8
 
+# Mean and scale of the noise, magnification, least height of a flake, radius and sigma of its trail, light kept.
+SNOW = ((0.1, 0.3, 3, 0.5, 10, 4, 0.8), (0.2, 0.3, 2, 0.5, 12, 4, 0.7), (0.55, 0.3, 4, 0.9, 12, 8, 0.7),
+        (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65), (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55))
+
 
 def snow(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
     """Flakes that fall, twice (the second time upside down), over a whitened image."""
-    mean, scale, zoom, least, radius, sigma, keep = [(0.1, 0.3, 3, 0.5, 10, 4, 0.8), (0.2, 0.3, 2, 0.5, 12, 4, 0.7),
-                                                     (0.55, 0.3, 4, 0.9, 12, 8, 0.7), (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65),
-                                                     (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55)][severity - 1]
+    mean, scale, zoom, least, radius, sigma, keep = SNOW[severity - 1]
     height, width = image.shape[:2]
     # In double precision: whether a flake is there must not depend on rounding.
     flakes = mean + scale * rng.standard_normal((height, width))
