@@ -55,7 +55,7 @@ def evaluate_models(pairs: Sequence[tuple[str, str]],
 def _config(config: str, checkpoint: str, folder: str, workers: Optional[int], launcher: str) -> Config:
     check_config(config)
     cfg = Config.fromfile(config)
-    cfg.load_from, cfg.launcher, cfg.work_dir = checkpoint, launcher, osp.abspath(folder)
+    cfg.load_from, cfg.launcher, cfg.work_dir = checkpoint, launcher, osp.join(osp.abspath(folder), 'logs')
     check_load_from(cfg)
     if workers is not None:
         cfg.test_dataloader.update(num_workers=workers, persistent_workers=False)

@@ -157,6 +157,9 @@ class _Tester:
     def test(self, loader: dict) -> dict:
         """Accuracy, its name, and the accuracy of every class where the metric tells."""
         evaluator = self.runner.build_evaluator(self.cfg.test_evaluator)
-        results = TestLoop(self.runner, self.runner.build_dataloader(loader), evaluator).run()
+        loop = TestLoop(self.runner, self.runner.build_dataloader(loader), evaluator)
+        # Hooks ask the runner for the loader that runs, and it would build the clean one for them.
+        self.runner._test_loop = loop
+        results = loop.run()
         name, accuracy = find_accuracy(results, self.metric)
         return dict(metric=name, accuracy=accuracy, classes=class_accuracies(results))
