@@ -201,7 +201,7 @@ def _check_space(run, root: str, out: str, settings: Settings, tasks: list[_Task
     if not sizes:
         return
     needed, free = files * sum(sizes) / len(sizes), shutil.disk_usage(out).free
-    print(f'{files} files, about {needed / 1e9:.2f} GB; {free / 1e9:.1f} GB are free.', flush=True)
+    print(f'{files} files, about {needed / 1e6:.0f} MB; {free / 1e9:.1f} GB are free.', flush=True)
     if needed * 1.05 > free:
         raise UserError(f'About {needed / 1e9:.1f} GB are needed in {out!r} and {free / 1e9:.1f} GB are free; free '
                         'some, take fewer --corruptions or --severities, or --format jpg.')

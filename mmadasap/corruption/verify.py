@@ -70,7 +70,9 @@ def _verify_cell(root: str, cell: str, header: dict, found: Verification,
             if sources.setdefault(source, _digest(source) if source not in sources else '') != record['source_sha256']:
                 yield source, f'is missing or was changed since {record["file"]} was made of it'
     if total < header['source']['images']:
+        # What is not in the manifest may be what a killed run wrote before its records.
         yield cell, f'knows {total} of {header["source"]["images"]} images; build again to complete it'
+        return
     for path in _images_below(cell):
         if path not in known:
             yield osp.join(cell, path), 'is not in the manifest'
@@ -80,7 +82,8 @@ def _images_below(cell: str) -> Iterator[str]:
     for folder, below, files in os.walk(cell):
         if osp.samefile(folder, cell):
             below[:] = [name for name in below if name != 'manifest']
-        for name in files:
+        below.sort()
+        for name in sorted(files):
             yield osp.relpath(osp.join(folder, name), cell)
 
 
