@@ -1,13 +1,15 @@
 """What is known of a corrupted copy: a header and one file of records for every few images.
 
-A copy of one corruption and severity (a cell) keeps them in its folder ``manifest``: ``header.json`` (parameters,
-library versions, what identifies the source) and ``00000.jsonl`` and so on, one line an image. They hold nothing that
-depends on who wrote them, so that shards are merged by putting their files together.
+A copy of one corruption and severity (a cell, ``fog/3``) has them in ``manifest/fog/3`` beside it, for its own folders
+may be classes: ``header.json`` (parameters, library versions, what identifies the source), ``00000.jsonl`` and so on,
+one line an image. They hold nothing that depends on who wrote them, so that shards are merged by putting their files
+together.
 """
 import json
 import os
 import os.path as osp
 from collections.abc import Iterator
+from pathlib import Path
 
 from mmadasap.errors import UserError
 
@@ -22,12 +24,18 @@ def cell_path(corruption: str, severity: int) -> str:
 
 def header_path(cell: str) -> str:
     """Where the header of a cell is."""
-    return osp.join(cell, 'manifest', 'header.json')
+    return osp.join(_manifest(cell), 'header.json')
 
 
 def records_path(cell: str, chunk: int) -> str:
     """Where the records of a cell about one chunk of images are."""
-    return osp.join(cell, 'manifest', f'{chunk:05d}.jsonl')
+    return osp.join(_manifest(cell), f'{chunk:05d}.jsonl')
+
+
+def _manifest(cell: str) -> str:
+    above, severity = osp.split(cell)
+    root, corruption = osp.split(above)
+    return osp.join(root, 'manifest', corruption, severity)
 
 
 def read_header(cell: str) -> dict:
@@ -72,7 +80,5 @@ def _size(path: str) -> int:
 
 def find_cells(root: str) -> Iterator[str]:
     """Folders of the cells below a root, from there."""
-    for corruption in sorted(os.listdir(root)):
-        for severity in sorted(os.listdir(osp.join(root, corruption))) if osp.isdir(osp.join(root, corruption)) else ():
-            if osp.isfile(header_path(osp.join(root, corruption, severity))):
-                yield osp.join(corruption, severity)
+    for header in sorted(Path(root, 'manifest').glob('*/*/header.json')):
+        yield osp.join(*header.parts[-3:-1])

@@ -80,8 +80,6 @@ def _verify_cell(root: str, cell: str, header: dict, found: Verification,
 
 def _images_below(cell: str) -> Iterator[str]:
     for folder, below, files in os.walk(cell):
-        if osp.samefile(folder, cell):
-            below[:] = [name for name in below if name != 'manifest']
         below.sort()
         for name in sorted(files):
             yield osp.relpath(osp.join(folder, name), cell)

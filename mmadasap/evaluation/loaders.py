@@ -40,7 +40,9 @@ def stored_loader(loader: dict, folder: str, corruption: str, severity: int) -> 
 
     def stored(dataset: dict) -> dict:
         pipeline = [step for step in dataset['pipeline'] if _kind(step) != 'Corrupt']
-        return dict(dataset, data_root=cell, pipeline=pipeline, **copy.deepcopy(header['dataset']))
+        # ImageNet's split would name a folder and a list of the original.
+        rest = {key: value for key, value in dataset.items() if key != 'split'}
+        return rest | dict(data_root=cell, pipeline=pipeline) | copy.deepcopy(header['dataset'])
 
     return _with_datasets(loader, stored)
 

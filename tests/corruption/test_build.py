@@ -93,7 +93,8 @@ def test_a_second_run_writes_nothing_and_a_lost_file_is_written_again(voc, whole
 
 
 def test_more_corruptions_join_what_is_there(voc, whole, tmp_path):
-    shutil.copytree(whole[1] / 'fog', tmp_path / 'c/fog', symlinks=True)
+    for part in ('fog', 'manifest/fog'):
+        shutil.copytree(whole[1] / part, tmp_path / 'c' / part, symlinks=True)
     for part in ('Annotations', 'ImageSets'):
         shutil.copytree(whole[1] / part, tmp_path / 'c' / part)
     assert make(voc, tmp_path / 'c').written == 80
@@ -129,7 +130,7 @@ def test_formats(voc, tmp_path):
         make(voc, out, Settings(('fog', ), (1, ), kind, quality, limit=1))
         stored, _ = read_image(str(out / f'fog/1/JPEGImages/00001.{kind}'))
         assert abs(stored - expected).max() <= most
-        header = json.loads((out / 'fog/1/manifest/header.json').read_text())
+        header = json.loads((out / 'manifest/fog/1/header.json').read_text())
         assert header['lossy'] == bool(most) and header['source']['images'] == 1
 
 

@@ -37,7 +37,7 @@ def test_what_is_wrong_is_named(pair):
     (out / 'fog/3/JPEGImages/extra.png').write_bytes(b'x')
     with open(root / 'JPEGImages/00003.jpg', 'ab') as file:
         file.write(b'more')
-    (out / 'contrast/3/manifest/00000.jsonl').unlink()
+    (out / 'manifest/contrast/3/00000.jsonl').unlink()
     assert problems(root, out) == [
         ('c/contrast/3', 'knows 0 of 3 images; build again to complete it'),
         ('c/fog/3/JPEGImages/00001.png', 'is missing or damaged; remove it and build again'),
@@ -49,9 +49,10 @@ def test_what_is_wrong_is_named(pair):
 
 def test_parameters_and_versions(pair, monkeypatch):
     root, out = pair
-    (out / 'fog/3').rename(out / 'fog/4')
+    for part in ('fog', 'manifest/fog'):
+        (out / part / '3').rename(out / part / '4')
     assert problems(root, out) == [('fog/4', 'holds fog at severity 3')]
-    header = out / 'fog/4/manifest/header.json'
+    header = out / 'manifest/fog/4/header.json'
     header.write_text(json.dumps(json.loads(header.read_text()) | dict(severity=4)))
     monkeypatch.setattr(verifying, 'library_versions', lambda: dict(numpy='9'))
     found = verify(str(root), str(out), show_progress=False)

@@ -79,8 +79,8 @@ def slim_pair(trained):
 @pytest.mark.slow
 def test_robustness_writes_its_grid(slim_pair):
     root, pair = slim_pair
-    args = [*pair, '--corruptions', 'fog', 'contrast', '--severities', 1, 3]
-    out = tool('test_robustness.py', *args, *pair, '--out', root / 'r', cwd=root)
+    out = tool('test_robustness.py', *pair, *pair, '--corruptions', 'fog', 'contrast', '--severities', 1, 3, '--out',
+               root / 'r', cwd=root)
     grids = json.loads((root / 'r/robustness.json').read_text())['models']
     assert list(grids) == [f'{pair[1]} (1)', f'{pair[1]} (2)']
     grid = next(iter(grids.values()))
