@@ -1,4 +1,5 @@
 """Writing results whole or not at all."""
+import hashlib
 import json
 import os
 import tempfile
@@ -26,3 +27,12 @@ def write_json(path: str, data: Any) -> None:
     """Writes ``data`` as JSON."""
     with replacing(path, '.json') as partial, open(partial, 'w') as file:
         json.dump(data, file, indent=1)
+
+
+def file_digest(path: str) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,6 +1,7 @@
 """Child registries of mmengine's roots: what mmadasap registers is addressed as ``mmadasap.X`` in configs."""
 from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import OPTIM_WRAPPERS as ROOT_OPTIM_WRAPPERS
 from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
@@ -12,3 +13,4 @@ OPTIM_WRAPPERS = Registry(
 MODELS = Registry('model', parent=ROOT_MODELS, scope='mmadasap', locations=['mmadasap.models'])
 DATASETS = Registry('dataset', parent=ROOT_DATASETS, scope='mmadasap', locations=['mmadasap.datasets'])
 TRANSFORMS = Registry('transform', parent=ROOT_TRANSFORMS, scope='mmadasap', locations=['mmadasap.datasets'])
+METRICS = Registry('metric', parent=ROOT_METRICS, scope='mmadasap', locations=['mmadasap.evaluation'])

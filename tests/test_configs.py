@@ -2,11 +2,14 @@
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 
-from mmadasap.registry import HOOKS, MODELS, TRANSFORMS
+from mmadasap.corruption.build import Settings, build
+from mmadasap.datasets.shapes import CLASSES, write_shapes
+from mmadasap.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 FILES = sorted(str(p.relative_to(CONFIGS)) for p in CONFIGS.rglob('*.py') if '_base_' not in p.parts)
@@ -65,3 +68,18 @@ def test_ssd512_has_its_priors_and_sizes():
     assert sum(n * s * s for n, s in zip(head.prior_generator.num_base_priors, levels)) == 24564
     shares = [size / 512 for size in head.prior_generator.base_sizes]
     assert shares == pytest.approx([.07, .15, .30, .45, .60, .75, .90], abs=2e-3)
+
+
+def test_voc_c_stored_and_on_the_fly_are_the_same(tmp_path, monkeypatch):
+    write_shapes(str(tmp_path / 'data/VOCdevkit/VOC2007'), train=1, test=2)
+    monkeypatch.chdir(tmp_path)
+    build('data/VOCdevkit/VOC2007', 'data/VOC2007-C', Settings(('fog', )), show_progress=False)
+    init_default_scope('mmdet')
+    samples = []
+    for name in ('voc07_c', 'voc07_c_stored'):
+        dataset = Config.fromfile(CONFIGS / f'_base_/datasets/{name}.py').test_dataloader.dataset
+        dataset.metainfo = dict(classes=CLASSES)
+        samples.append([DATASETS.build(dataset)[i] for i in range(2)])
+    for a, b in zip(*samples):
+        assert torch.equal(a['inputs'], b['inputs']) and a['data_samples'].img_id == b['data_samples'].img_id
+        assert torch.equal(*(s['data_samples'].gt_instances.bboxes.tensor for s in (a, b)))

@@ -2,40 +2,39 @@
 import argparse
 import os.path as osp
 
-from mmengine.config import Config
+from mmengine.dist import is_main_process
 
 from mmadasap.corruption import check_corruption, resolve_corruptions
-from mmadasap.engine.launch import adopt_slim_model, check_load_from, pairs, run_tool
-from mmadasap.evaluation import evaluate_robustness, format_results
-from mmadasap.fileio import write_json
+from mmadasap.engine.launch import pairs, run_tool
+from mmadasap.evaluation import format_results, write_report
+from mmadasap.evaluation.models import evaluate_models
 
 
 def main() -> None:
-    """Parses, evaluates every pair, writes JSON and prints a table."""
+    """Parses, evaluates every pair, writes tables and pictures and prints the former."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('pairs', nargs='+', help='config and checkpoint, one after the other')
+    parser.add_argument('pairs', nargs='+', help='config and checkpoint, one after the other; the first is compared to')
     parser.add_argument('--corruptions', nargs='+', default=['paper18'], help='names or subsets')
     parser.add_argument('--severities', nargs='+', type=int, default=[3], help='1 to 5')
-    parser.add_argument('--out', default='robustness.json', help='results as JSON')
+    parser.add_argument('--out', default='work_dirs/robustness', help='folder for tables, pictures and finished cells')
+    parser.add_argument('--stored', help='folder of tools/build_corrupted_dataset.py to read corrupted images from')
+    parser.add_argument('--metric', help="key of the evaluator's results to compare (default: mAP or top-1)")
+    parser.add_argument('--seed', type=int, default=0, help='of corruptions made on the fly')
+    parser.add_argument('--workers', type=int, help='processes that load images (default: as in the configs)')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
     args = parser.parse_args()
     models = pairs(args.pairs)
     corruptions = resolve_corruptions(args.corruptions)
     for severity in args.severities:
         check_corruption(corruptions[0], severity)
-    results = {}
-    for config, checkpoint in models:
-        cfg = Config.fromfile(config)
-        cfg.load_from = checkpoint
-        cfg.work_dir = osp.dirname(osp.abspath(args.out))
-        check_load_from(cfg)
-        adopt_slim_model(cfg, checkpoint)
-        results[checkpoint] = evaluate_robustness(cfg, checkpoint, corruptions, args.severities)
-    write_json(args.out, dict(
-        corruptions=corruptions, severities=args.severities, models={n: r.to_dict() for n, r in results.items()}))
-    letters = {chr(ord('A') + i): r for i, r in enumerate(results.values())}
-    for letter, name in zip(letters, results):
-        print(f'{letter}: {name}')
-    print(f'{format_results(letters)}\nseverities {args.severities}; written to {args.out}')
+    results, about = evaluate_models(
+        models, corruptions, sorted(set(args.severities)), args.out, metric=args.metric, seed=args.seed,
+        stored=args.stored, workers=args.workers, launcher=args.launcher, local_rank=args.local_rank)
+    if is_main_process():
+        paths = write_report(args.out, results, about)
+        print(f'{format_results(results)}\nseverities {about["severities"]}; written to {args.out}: '
+              f'{", ".join(osp.basename(p) for p in paths)}')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,5 @@
-"""Image corruptions of ImageNet-C, repeatable to the bit."""
-from .corrupt import CORRUPTIONS, MIN_SIDE, SUBSETS, check_corruption, corrupt, resolve_corruptions
+"""Image corruptions of ImageNet-C, repeatable to the bit, and corrupted copies of data sets."""
+from .corrupt import MIN_SIDE, corrupt
+from .names import CORRUPTIONS, SUBSETS, check_corruption, resolve_corruptions
 
 __all__ = ['CORRUPTIONS', 'MIN_SIDE', 'SUBSETS', 'check_corruption', 'corrupt', 'resolve_corruptions']

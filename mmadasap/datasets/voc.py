@@ -17,6 +17,7 @@ class VOCDataset(_VOCDataset):
     """mmdet's VOCDataset that says what is wrong with the data, and drops boxes without area.
 
     Args:
+        img_suffix: Of the image files.
         **kwargs: Of :class:`mmdet.datasets.VOCDataset`. ``data_prefix=dict(sub_data_root='')`` reads a folder that
             holds Annotations, ImageSets and JPEGImages itself.
 
@@ -24,6 +25,10 @@ class VOCDataset(_VOCDataset):
         UserError: The list of images, an annotation or the folder they should be in is missing.
         UserError: An annotation is not readable XML or incomplete, or names a class the config does not know.
     """
+
+    def __init__(self, img_suffix: str = '.jpg', **kwargs):
+        self.img_suffix = img_suffix
+        super().__init__(**kwargs)
 
     def load_data_list(self) -> list[dict]:
         """As mmdet's, with one warning for all boxes of zero width or height."""
@@ -46,6 +51,8 @@ class VOCDataset(_VOCDataset):
         complaint = _complaint(path, self._metainfo['classes'])
         if complaint is not None:
             raise complaint
+        # mmdet's writes .jpg.
+        img_info = dict(img_info, file_name=osp.splitext(img_info['file_name'])[0] + self.img_suffix)
         info = super().parse_data_info(img_info)
         if not osp.isfile(info['img_path']):
             raise UserError(f"The image {info['img_path']!r} is listed but missing; complete the data set or take it "

@@ -127,7 +127,8 @@ def start_processes(cfg: Config) -> None:
     if cfg.launcher != 'pytorch':
         raise UserError(f'--launcher {cfg.launcher} needs a CUDA device; on processors start with torchrun and '
                         '--launcher pytorch.')
-    torch.distributed.init_process_group('gloo')
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
     # DistributedDataParallel refuses device numbers for a model on a processor.
     wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None,
                    find_unused_parameters=cfg.get('find_unused_parameters', False))

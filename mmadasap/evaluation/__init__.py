@@ -1,4 +1,6 @@
 """Evaluation on clean and corrupted images."""
-from .robustness import RobustnessResult, evaluate_robustness, format_results
+from .report import format_results, write_report
+from .robustness import RobustnessResult, evaluate_robustness
+from .voc_metric import VOCMetric
 
-__all__ = ['RobustnessResult', 'evaluate_robustness', 'format_results']
+__all__ = ['RobustnessResult', 'VOCMetric', 'evaluate_robustness', 'format_results', 'write_report']

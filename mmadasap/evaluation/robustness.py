@@ -3,12 +3,20 @@ import copy
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Optional
 
 import rich.progress
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner, TestLoop
 
-from mmadasap.errors import UserError
+from mmadasap.corruption.manifest import read_header
+from mmadasap.corruption.versions import library_versions
+from mmadasap.evaluation.accuracy import class_accuracies, find_accuracy, with_class_accuracies
+from mmadasap.evaluation.cells import Cells, cell_key
+from mmadasap.evaluation.loaders import corrupted_loader, stored_loader
+
+Grid = dict[str, dict[int, float]]
 
 
 @dataclass
@@ -18,35 +26,78 @@ class RobustnessResult:
     Attributes:
         clean: On the images as they are.
         corrupted: Corruption -> severity -> accuracy.
+        metric: What is counted as accuracy.
+        clean_classes: Class -> accuracy on clean images.
+        corrupted_classes: Class -> corruption -> severity -> accuracy.
+        parameters: How many the model has.
     """
     clean: float
-    corrupted: dict[str, dict[int, float]] = field(default_factory=dict)
+    corrupted: Grid = field(default_factory=dict)
+    metric: str = ''
+    clean_classes: dict[str, float] = field(default_factory=dict)
+    corrupted_classes: dict[str, Grid] = field(default_factory=dict)
+    parameters: Optional[int] = None
 
     @property
     def mean_corrupted(self) -> float:
         """mAP_C (mPC): mean over all corruptions and severities that were run."""
-        values = [v for row in self.corrupted.values() for v in row.values()]
-        return sum(values) / len(values) if values else float('nan')
+        return _mean([v for row in self.corrupted.values() for v in row.values()])
 
     @property
     def relative(self) -> float:
         """R_C (rPC): corrupted over clean accuracy."""
         return self.mean_corrupted / self.clean if self.clean else float('nan')
 
+    def by_corruption(self) -> dict[str, float]:
+        """Corruption -> mean over its severities."""
+        return {name: _mean(list(row.values())) for name, row in self.corrupted.items()}
+
+    def by_severity(self) -> dict[int, float]:
+        """Severity -> mean over the corruptions; 0 is clean."""
+        severities = sorted({s for row in self.corrupted.values() for s in row})
+        means = {s: _mean([row[s] for row in self.corrupted.values() if s in row]) for s in severities}
+        return {0: self.clean} | means
+
+    def by_class(self) -> dict[str, tuple[float, float]]:
+        """Class -> (clean accuracy, mean over all that was run)."""
+        grids = self.corrupted_classes
+        return {
+            name: (clean, _mean([v for row in grids.get(name, {}).values() for v in row.values()]))
+            for name, clean in self.clean_classes.items()
+        }
+
     def to_dict(self) -> dict:
-        """Plain data for JSON."""
+        """Plain data for JSON; mAP_C goes by both its names, as R_C does."""
         return dict(
+            metric=self.metric,
+            parameters=self.parameters,
             clean=self.clean,
-            corrupted={name: {str(s): v for s, v in row.items()} for name, row in self.corrupted.items()},
+            corrupted=_plain(self.corrupted),
+            by_corruption=self.by_corruption(),
             mean_corrupted=self.mean_corrupted,
-            relative=self.relative)
+            relative=self.relative,
+            mPC=self.mean_corrupted,
+            rPC=self.relative,
+            clean_classes=self.clean_classes,
+            corrupted_classes={name: _plain(grid) for name, grid in self.corrupted_classes.items()})
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else float('nan')
+
+
+def _plain(grid: Grid) -> dict:
+    return {name: {str(s): v for s, v in row.items()} for name, row in grid.items()}
 
 
 def evaluate_robustness(cfg: Config,
                         checkpoint: str,
                         corruptions: Sequence[str],
                         severities: Sequence[int],
-                        metric: str = 'pascal_voc/mAP') -> RobustnessResult:
+                        metric: Optional[str] = None,
+                        seed: int = 0,
+                        stored: Optional[str] = None,
+                        cells: Optional[str] = None) -> RobustnessResult:
     """Tests one checkpoint on the clean and on every corrupted version of its test set; the model is loaded once.
 
     Args:
@@ -54,58 +105,61 @@ def evaluate_robustness(cfg: Config,
         checkpoint: Path of its weights.
         corruptions: Names of corruptions.
         severities: 1 to 5 each.
-        metric: Key of the accuracy among the evaluator's results.
+        metric: Key of the accuracy among the evaluator's results; None finds it.
+        seed: Of the corruptions made on the fly.
+        stored: Folder of stored corrupted copies, read instead of corrupting on the fly.
+        cells: Folder where finished cells of the grid are kept, and found again after a kill.
+
+    Raises:
+        UserError: ``stored`` lacks a copy, or the evaluator gives no such accuracy.
     """
     cfg = copy.deepcopy(cfg)
-    cfg.load_from, cfg.resume = checkpoint, False
-    cfg.log_level = 'WARNING'
-    runner = Runner.from_cfg(cfg)
-    runner.call_hook('before_run')
-    runner.load_or_resume()
+    cfg.test_evaluator = with_class_accuracies(cfg.test_evaluator)
+    grid = [(name, severity) for name in corruptions for severity in severities]
+    sources = {cell: read_header(os.path.join(stored, cell[0], str(cell[1]))) for cell in grid} if stored else {}
+    known = Cells(cells, cell_key(cfg, checkpoint, metric, seed, library_versions(), sorted(map(str, sources.items()))))
+    tester = _Tester(cfg, checkpoint, metric)
 
-    def accuracy(loader: dict) -> float:
-        loop = TestLoop(runner, runner.build_dataloader(loader), runner.build_evaluator(cfg.test_evaluator))
-        results = loop.run()
-        if metric not in results:
-            raise UserError(f'The evaluator gives no {metric!r}, only {sorted(results)}; name one of these.')
-        return float(results[metric])
+    def cell(name: str, loader: dict) -> dict:
+        found = known.get(name)
+        if found is None:
+            found = tester.test(loader)
+            known.put(name, found)
+        return found
 
-    result = RobustnessResult(accuracy(cfg.test_dataloader))
-    cells = [(name, severity) for name in corruptions for severity in severities]
-    for name, severity in rich.progress.track(cells, description='corruptions', disable=bool(os.getenv('CI'))):
-        value = accuracy(corrupted_loader(cfg.test_dataloader, name, severity))
-        result.corrupted.setdefault(name, {})[severity] = value
+    clean = cell('clean', cfg.test_dataloader)
+    result = RobustnessResult(
+        clean['accuracy'], metric=clean['metric'], clean_classes=clean['classes'], parameters=tester.parameters)
+    silent = bool(os.getenv('CI')) or not is_main_process()
+    for name, severity in rich.progress.track(grid, description='corruptions', disable=silent):
+        loader = (stored_loader(cfg.test_dataloader, stored, name, severity)
+                  if stored else corrupted_loader(cfg.test_dataloader, name, severity, seed))
+        found = cell(f'{name}-{severity}', loader)
+        result.corrupted.setdefault(name, {})[severity] = found['accuracy']
+        for label, value in found['classes'].items():
+            result.corrupted_classes.setdefault(label, {}).setdefault(name, {})[severity] = value
     return result
 
 
-def corrupted_loader(loader: dict, corruption: str, severity: int) -> dict:
-    """The dataloader config with corrupted images: ``Corrupt`` goes in right after the image is loaded.
+class _Tester:
+    """A model, loaded once, and its accuracy on any data."""
 
-    Raises:
-        UserError: The pipeline loads no image.
-    """
-    loader = copy.deepcopy(loader)
-    pipeline = loader['dataset']['pipeline']
-    at = [i for i, step in enumerate(pipeline) if step['type'].rpartition('.')[2] == 'LoadImageFromFile']
-    if not at:
-        raise UserError('test_dataloader.dataset.pipeline has no LoadImageFromFile, so there is no place to corrupt '
-                        'images; add it.')
-    step = dict(type='mmadasap.Corrupt', corruption=corruption, severity=severity)
-    loader['dataset']['pipeline'] = [*pipeline[:at[0] + 1], step, *pipeline[at[0] + 1:]]
-    return loader
+    def __init__(self, cfg: Config, checkpoint: str, metric: Optional[str]):
+        cfg = copy.deepcopy(cfg)
+        cfg.load_from, cfg.resume = checkpoint, False
+        cfg.log_level = 'WARNING'
+        self.cfg, self.metric = cfg, metric
+        self.runner = Runner.from_cfg(cfg)
+        self.runner.call_hook('before_run')
+        self.runner.load_or_resume()
+        self.parameters = sum(p.numel() for p in self.runner.model.parameters())
 
-
-def format_results(results: dict[str, RobustnessResult]) -> str:
-    """A table: one row a model, one column a corruption (mean over its severities)."""
-    names = list(next(iter(results.values())).corrupted)
-    lines = [f'{"":24}' + ''.join(f'{r:>12}' for r in results)]
-
-    def row(label, values):
-        lines.append(f'{label:24}' + ''.join(f'{v:12.3f}' for v in values))
-
-    row('clean mAP', [r.clean for r in results.values()])
-    for name in names:
-        row(name, [sum(r.corrupted[name].values()) / len(r.corrupted[name]) for r in results.values()])
-    row('mAP_C', [r.mean_corrupted for r in results.values()])
-    row('R_C', [r.relative for r in results.values()])
-    return '\n'.join(lines)
+    def test(self, loader: dict) -> dict:
+        """Accuracy, its name, and the accuracy of every class where the metric tells."""
+        evaluator = self.runner.build_evaluator(self.cfg.test_evaluator)
+        loop = TestLoop(self.runner, self.runner.build_dataloader(loader), evaluator)
+        # Hooks ask the runner for the loader that runs, and it would build the clean one for them.
+        self.runner._test_loop = loop
+        results = loop.run()
+        name, accuracy = find_accuracy(results, self.metric)
+        return dict(metric=name, accuracy=accuracy, classes=class_accuracies(results))

@@ -1,16 +1,16 @@
-"""What models see on clean and corrupted versions of one test image."""
+"""What models see on clean and corrupted versions of one image."""
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from mmdet.registry import DATASETS
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
+from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmadasap.corruption import corrupt
-from mmadasap.evaluation.robustness import corrupted_loader
+from mmadasap.evaluation.loaders import corrupted_loader
 
 Detections = list[tuple[list[float], int, float]]
 
@@ -45,6 +45,42 @@ def detect_on_versions(models: dict[str, nn.Module],
         for name, model in models.items()
     }
     return {'clean': image} | images, detections
+
+
+def detect_on_image(models: dict[str, nn.Module], cfg: Config, image: np.ndarray, image_id: str,
+                    corruptions: Sequence[str], severity: int,
+                    threshold: float = 0.3) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Detections]]]:
+    """Runs every model on one image, as it is and corrupted, through the test pipeline of ``cfg``.
+
+    Args:
+        image: RGB, uint8, shape (H, W, 3).
+        image_id: What the draws depend on.
+        models, cfg, corruptions, severity, threshold: As :func:`detect_on_versions`.
+
+    Returns:
+        As :func:`detect_on_versions`.
+    """
+    init_default_scope(cfg.default_scope)
+    given = ('LoadImageFromFile', 'LoadAnnotations', 'Corrupt')
+    steps = cfg.test_dataloader.dataset.pipeline
+    pipeline = Compose([step for step in steps if step['type'].rpartition('.')[2] not in given])
+    images = {'clean': image} | {name: corrupt(image, name, severity, image_id) for name in corruptions}
+    samples = {
+        title: pipeline(dict(img=version[..., ::-1].copy(), img_id=image_id, img_path=image_id,
+                             ori_shape=image.shape[:2], img_shape=image.shape[:2]))
+        for title, version in images.items()
+    }
+    return images, {
+        name: {title: _detect(model, sample, threshold) for title, sample in samples.items()}
+        for name, model in models.items()
+    }
+
+
+def class_names(cfg: Config) -> tuple[str, ...]:
+    """The classes of the test set, from the config or from the type of the data set."""
+    init_default_scope(cfg.default_scope)
+    dataset = cfg.test_dataloader.dataset
+    return tuple(dataset.get('metainfo', {}).get('classes') or DATASETS.get(dataset.type).METAINFO['classes'])
 
 
 def _read(dataset, index: int) -> tuple[np.ndarray, str]:

@@ -3,6 +3,7 @@ import pytest
 
 from mmadasap.corruption import corrupt
 from mmadasap.datasets import Corrupt
+from mmadasap.datasets.corrupt import image_id
 from mmadasap.errors import UserError
 
 
@@ -12,9 +13,16 @@ def image():
 
 def test_images_are_bgr_and_corruptions_rgb():
     bgr = image()
-    out = Corrupt('saturate', 3)(dict(img=bgr.copy(), img_id='x'))['img']
-    assert np.array_equal(out, corrupt(bgr[..., ::-1], 'saturate', 3, 'x')[..., ::-1])
-    assert not np.array_equal(out, corrupt(bgr, 'saturate', 3, 'x'))
+    out = Corrupt('snow', 3)(dict(img=bgr.copy(), img_id='x'))['img']
+    assert np.array_equal(out, corrupt(bgr[..., ::-1], 'snow', 3, 'x')[..., ::-1])
+    assert not np.array_equal(out, corrupt(bgr, 'snow', 3, 'x'))
+    rgb = Corrupt('snow', 3, channel_order='rgb')(dict(img=bgr.copy(), img_id='x'))['img']
+    assert np.array_equal(rgb, corrupt(bgr, 'snow', 3, 'x'))
+
+
+def test_gray_images():
+    gray = image()[..., 0]
+    assert np.array_equal(Corrupt('fog', 3)(dict(img=gray, img_id='x'))['img'], corrupt(gray, 'fog', 3, 'x'))
 
 
 def test_the_draw_depends_on_the_image_id_and_the_seed():
@@ -26,11 +34,28 @@ def test_the_draw_depends_on_the_image_id_and_the_seed():
     assert not np.array_equal(run('a'), run('b')) and not np.array_equal(run('a'), run('a', 1))
 
 
+@pytest.mark.parametrize('results, root, expected', [
+    (dict(img_id=7, img_path='/x/7.jpg', sample_idx=3), None, '7'),
+    (dict(img_path='/data/set/cat/1.jpg', sample_idx=3), '/data/set', 'cat/1.jpg'),
+    (dict(img_path='elsewhere/set/cat/1.jpg'), 'elsewhere/set/', 'cat/1.jpg'),
+    (dict(img_path='cat/1.jpg'), None, 'cat/1.jpg'),
+    (dict(sample_idx=3), '/data', '3'),
+])
+def test_an_image_is_named_alike_wherever_its_data_set_lies(results, root, expected):
+    assert image_id(results, root) == expected
+
+
+def test_an_image_without_a_name_is_refused():
+    with pytest.raises(UserError, match=r"neither img_id nor img_path nor sample_idx, only \['img'\]"):
+        Corrupt('fog', 3)(dict(img=image()))
+
+
 def test_severity_zero_is_clean():
-    assert np.array_equal(Corrupt('fog', 0)(dict(img=image(), img_id='a'))['img'], image())
+    assert np.array_equal(Corrupt('fog', 0)(dict(img=image()))['img'], image())
 
 
-@pytest.mark.parametrize('args, message', [(('rain', 3), "corruption='rain'"), (('fog', 6), 'severity=6')])
+@pytest.mark.parametrize('args, message', [
+    (('rain', 3), "corruption='rain'"), (('fog', 6), 'severity=6'), (('fog', 3, 0, 'gbr'), "channel_order='gbr'")])
 def test_wrong_arguments_are_refused_at_construction(args, message):
     with pytest.raises(UserError, match=message):
         Corrupt(*args)

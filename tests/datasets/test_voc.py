@@ -93,3 +93,11 @@ def test_classes_are_read_from_the_annotations(tmp_path):
 def test_a_folder_without_classes_is_refused(tmp_path, annotations, message):
     with pytest.raises(UserError, match=message):
         classes_in(str(write(tmp_path, **annotations)))
+
+
+def test_images_of_another_suffix(tmp_path):
+    folder = write(tmp_path, **{'a.b': scene((1, 1, 9, 9))})
+    (folder / 'JPEGImages/a.b.jpg').rename(folder / 'JPEGImages/a.b.png')
+    with pytest.raises(UserError, match='a.b.jpg.* is listed but missing'):
+        load(folder)
+    assert load(folder, img_suffix='.png').get_data_info(0)['img_path'].endswith('JPEGImages/a.b.png')

@@ -3,41 +3,22 @@ import math
 import pytest
 from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
-from mmengine.registry import METRICS
+from mmengine.registry import DATASETS, METRICS, MODELS
+from mmengine.runner import TestLoop
 
 from mmadasap.errors import UserError
-from mmadasap.evaluation import RobustnessResult, evaluate_robustness, format_results
-from mmadasap.evaluation.robustness import corrupted_loader
+from mmadasap.evaluation import RobustnessResult, evaluate_robustness
 from tests.engine.hooks.test_channel_pruning_hook import SGD
-from tests.toys import make_runner
+from tests.toys import ToyData, make_runner
 
 
 def test_means_and_ratio_by_hand():
-    result = RobustnessResult(0.8, dict(fog=({1: 0.6, 3: 0.4}), snow={1: 0.5, 3: 0.1}))
+    result = RobustnessResult(0.8, dict(fog={1: 0.6, 3: 0.4}, snow={1: 0.5, 3: 0.1}))
     assert result.mean_corrupted == pytest.approx(0.4) and result.relative == pytest.approx(0.5)
     assert result.to_dict()['corrupted'] == dict(fog={'1': 0.6, '3': 0.4}, snow={'1': 0.5, '3': 0.1})
+    assert result.by_corruption() == dict(fog=pytest.approx(0.5), snow=pytest.approx(0.3))
+    assert result.by_severity() == {0: 0.8, 1: pytest.approx(0.55), 3: pytest.approx(0.25)}
     assert math.isnan(RobustnessResult(0.8).mean_corrupted)
-
-
-def test_the_corruption_goes_in_right_after_loading():
-    steps = [dict(type='A'), dict(type='LoadImageFromFile'), dict(type='Resize')]
-    loader = dict(dataset=dict(pipeline=steps))
-    found = corrupted_loader(loader, 'fog', 2)['dataset']['pipeline']
-    assert [s['type'] for s in found] == ['A', 'LoadImageFromFile', 'mmadasap.Corrupt', 'Resize']
-    assert found[2]['corruption'] == 'fog' and found[2]['severity'] == 2
-    assert len(loader['dataset']['pipeline']) == 3
-
-
-def test_a_pipeline_that_loads_nothing_is_refused():
-    with pytest.raises(UserError, match='no LoadImageFromFile'):
-        corrupted_loader(dict(dataset=dict(pipeline=[dict(type='Resize')])), 'fog', 2)
-
-
-def test_the_table_has_a_row_a_corruption():
-    a, b = RobustnessResult(0.8, dict(fog={3: 0.4})), RobustnessResult(0.5, dict(fog={3: 0.1}))
-    text = format_results(dict(a=a, b=b))
-    rows = {line.split()[0]: line.split()[-2:] for line in text.splitlines()[1:]}
-    assert rows['fog'] == ['0.400', '0.100'] and rows['R_C'] == ['0.500', '0.200']
 
 
 @METRICS.register_module()
@@ -51,14 +32,67 @@ class MeanPrediction(BaseMetric):
         return dict(accuracy=sum(results) / 12)
 
 
-def test_an_unknown_metric_is_refused_with_the_known_ones(tmp_path):
-    make_runner(tmp_path, SGD).train()
-    loader = dict(dataset=dict(type='ToyData'), batch_size=4, sampler=dict(type='DefaultSampler', shuffle=False),
-                  collate_fn=dict(type='default_collate'))
+LOADER = dict(
+    dataset=dict(type='ToyImages', pipeline=[]), batch_size=4, sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='default_collate'))
+
+
+@DATASETS.register_module()
+class ToyImages(ToyData):
+    """Images whose mean shows what corrupted them; the pipeline is recorded, not run."""
+
+    seen: list = []
+
+    def __init__(self, pipeline):
+        super().__init__()
+        self.seen.append([step['corruption'] + str(step['severity']) for step in pipeline])
+
+
+@pytest.fixture
+def toy(tmp_path):
+    make_runner(tmp_path, SGD, epochs=1).train()
+    ToyImages.seen.clear()
     cfg = Config(
-        dict(model=dict(type='ToyClassifier'), work_dir=str(tmp_path), test_dataloader=loader, test_cfg=dict(),
+        dict(model=dict(type='ToyClassifier'), work_dir=str(tmp_path), test_dataloader=LOADER, test_cfg=dict(),
              test_evaluator=dict(type='MeanPrediction'), default_scope='mmengine'))
-    checkpoint = str(tmp_path / 'epoch_2.pth')
-    assert evaluate_robustness(cfg, checkpoint, [], [3], metric='accuracy').clean == 1.0
+    return cfg, str(tmp_path / 'epoch_1.pth')
+
+
+def test_exactly_what_was_asked_for_is_run_and_means_go_over_it(toy):
+    result = evaluate_robustness(*toy, ['fog', 'snow'], [2, 4])
+    assert ToyImages.seen == [[], ['fog2'], ['fog4'], ['snow2'], ['snow4']]
+    assert result.corrupted == dict(fog={2: 1.0, 4: 1.0}, snow={2: 1.0, 4: 1.0}) and result.metric == 'accuracy'
+    assert result.parameters == sum(p.numel() for p in MODELS.build(toy[0].model).parameters())
+
+
+def test_a_killed_grid_goes_on_and_models_do_not_mix(toy, tmp_path, monkeypatch):
+    cells = str(tmp_path / 'cells')
+    run, calls = TestLoop.run, []
+
+    def die_at_the_third(self):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return run(self)
+
+    monkeypatch.setattr(TestLoop, 'run', die_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_robustness(*toy, ['fog', 'snow'], [3], cells=cells)
+    ToyImages.seen.clear()
+    result = evaluate_robustness(*toy, ['fog', 'snow'], [3], cells=cells)
+    assert ToyImages.seen == [['snow3']] and set(result.corrupted) == {'fog', 'snow'}
+    ToyImages.seen.clear()
+    toy[0].model.dropout = 0.5
+    evaluate_robustness(*toy, ['fog'], [3], cells=cells)
+    assert ToyImages.seen == [[], ['fog3']]
+
+
+def test_an_unknown_metric_is_refused_with_the_known_ones(toy):
     with pytest.raises(UserError, match=r"gives no 'pascal_voc/mAP', only \['accuracy'\]"):
-        evaluate_robustness(cfg, checkpoint, [], [3])
+        evaluate_robustness(*toy, [], [3], metric='pascal_voc/mAP')
+
+
+def test_a_stored_copy_that_is_missing_is_named_before_anything_runs(toy, tmp_path):
+    with pytest.raises(UserError, match='fog/3.* holds no corrupted copy'):
+        evaluate_robustness(*toy, ['fog'], [3], stored=str(tmp_path))
+    assert not ToyImages.seen

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 
 from mmadasap.datasets.shapes import write_shapes
@@ -67,16 +68,73 @@ def test_a_dense_config_and_the_slim_config_test_a_slim_checkpoint_alike(trained
     assert (root / 'found.pkl').exists() and list((root / 'test').rglob('painted/**/*.jpg'))
 
 
-@pytest.mark.slow
-def test_robustness_writes_its_grid(trained):
+@pytest.fixture(scope='module')
+def slim_pair(trained):
     root, _ = trained
     config = root / 'shapes.py'
     config.write_text(f"_base_ = '{root}/slim/slim.py'\n")
-    out = tool('test_robustness.py', config, root / 'slim/epoch_3.pth', '--corruptions', 'fog', 'contrast',
-               '--severities', 1, 3, '--out', root / 'r.json', cwd=root)
-    grid = next(iter(json.loads((root / 'r.json').read_text())['models'].values()))
+    return root, [config, root / 'slim/epoch_3.pth']
+
+
+@pytest.mark.slow
+def test_robustness_writes_its_grid(slim_pair):
+    root, pair = slim_pair
+    out = tool('test_robustness.py', *pair, *pair, '--corruptions', 'fog', 'contrast', '--severities', 1, 3, '--out',
+               root / 'r', cwd=root)
+    grids = json.loads((root / 'r/robustness.json').read_text())['models']
+    assert list(grids) == [f'{pair[1]} (1)', f'{pair[1]} (2)']
+    grid = next(iter(grids.values()))
     assert set(grid['corrupted']) == {'fog', 'contrast'} and set(grid['corrupted']['fog']) == {'1', '3'}
-    assert 'R_C' in out.stdout
+    assert 'R_C' in out.stdout and (root / 'r/margins.png').exists()
+    assert set(grid['clean_classes']) <= {'disk', 'square', 'star', 'triangle'}
+
+
+@pytest.mark.slow
+def test_stored_and_on_the_fly_and_any_number_of_workers_give_one_table(slim_pair):
+    root, pair = slim_pair
+    tool('build_corrupted_dataset.py', root / 'data', '--out', root / 'c', '--corruptions', 'fog', 'snow', cwd=root)
+    tables = set()
+    for i, source in enumerate([[], [], ['--stored', root / 'c'], ['--stored', root / 'c']]):
+        out = root / f'table{i}'
+        tool('test_robustness.py', *pair, '--corruptions', 'fog', 'snow', '--workers', 1 + 2 * (i % 2), '--out', out,
+             *source, cwd=root)
+        tables.add((out / 'robustness.csv').read_text() + (out / 'robustness.md').read_text())
+    assert len(tables) == 1
+
+
+@pytest.mark.slow
+def test_robustness_on_two_processes_is_that_on_one(slim_pair):
+    root, pair = slim_pair
+    args = [*pair, '--corruptions', 'fog', '--out']
+    tool('test_robustness.py', *args, root / 'one', cwd=root)
+    command = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29631',
+               str(ROOT / 'tools/test_robustness.py'), *map(str, args), str(root / 'two'), '--launcher', 'pytorch']
+    found = subprocess.run(command, cwd=root, text=True, capture_output=True, env=os.environ | dict(
+        CI='true', CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1'))
+    assert found.returncode == 0, found.stderr[-3000:]
+    assert (root / 'two/robustness.csv').read_text() == (root / 'one/robustness.csv').read_text()
+
+
+@pytest.mark.slow
+def test_corruptions_are_browsed(slim_pair):
+    root, pair = slim_pair
+    image = root / 'data/JPEGImages/00001.jpg'
+    tool('browse_corruptions.py', image, *pair, *pair, '--out', root / 'browse', '--corruptions', 'noise', cwd=root)
+    sheet = cv2.imread(str(root / 'browse/corruptions.png'))
+    assert sheet.shape[1] > 6 * 200 and sheet.shape[0] > 3 * 200
+    assert cv2.imread(str(root / 'browse/detections.png')).std() > 5
+
+
+def test_unusable_images_are_listed_and_the_exit_code_is_1(tmp_path):
+    write_shapes(str(tmp_path / 'data'), train=1, test=3)
+    (tmp_path / 'data/JPEGImages/00002.jpg').write_bytes(b'')
+    args = [tmp_path / 'data', '--out', tmp_path / 'c', '--corruptions', 'fog']
+    found = tool('build_corrupted_dataset.py', *args, cwd=tmp_path, check=False)
+    assert found.returncode == 1 and '  JPEGImages/00002.jpg is empty' in found.stdout
+    assert 'Error: 1 files could not be used' in found.stderr and 'Traceback' not in found.stderr
+    assert len(list((tmp_path / 'c').rglob('*.png'))) == 2
+    found = tool('build_corrupted_dataset.py', *args, '--verify', cwd=tmp_path, check=False)
+    assert found.returncode == 1 and 'was left out: its source is empty' in found.stdout
 
 
 @pytest.mark.slow
@@ -132,6 +190,11 @@ def test_a_published_slim_checkpoint_tests_like_the_original(trained):
     ('train.py', [ADASAP], "Error: There is no checkpoint 'work_dirs/quickstart/dense/epoch_14.pth'"),
     ('train.py', [DENSE], 'Error: .*There is no list of images at'),
     ('test_robustness.py', [DENSE], 'Error: 1 paths are no pairs'),
+    ('test_robustness.py', [DENSE, 'nowhere.pth'], "Error: There is no checkpoint 'nowhere.pth'"),
+    ('build_corrupted_dataset.py', ['nowhere', '--out', 'c'], "Error: There is no data set 'nowhere'"),
+    ('build_corrupted_dataset.py', ['nowhere', '--out', 'c', '--shard', '1'], "Error: --shard '1' must be i/n"),
+    ('build_corrupted_dataset.py', ['nowhere', '--out', 'c', '--verify'], "Error: 'c' holds no corrupted copy"),
+    ('browse_corruptions.py', ['nowhere.jpg'], r"Error: 'nowhere.jpg' cannot be read \(No such file"),
     ('measure_sharpness.py', [DENSE, 'nowhere.pth'], "Error: There is no checkpoint 'nowhere.pth'"),
     ('print_groups.py', ['nowhere.py'], "Error: There is no config file 'nowhere.py'"),
     ('publish_model.py', ['nowhere.pth', 'x.pth'], "Error: There is no checkpoint 'nowhere.pth'"),

@@ -1,0 +1,264 @@
+"""A corrupted copy of a data set, written by all cores, that a kill cannot spoil."""
+import hashlib
+import json
+import multiprocessing
+import os
+import os.path as osp
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Optional
+
+import cv2
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from mmadasap.errors import UserError
+
+from .corrupt import corrupt
+from .manifest import CHUNK, cell_path, format_records, header_path, is_done, records_path
+from .names import check_corruption
+from .reading import WRITERS, UnreadableError, encode, is_lossy, read_image
+from .sources import Source, SourceImage, find_source
+from .versions import library_versions
+from .writing import PARTIAL, Folder
+
+SAMPLES = 3
+"""Images that the size of everything is estimated from."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides about the bytes of a copy.
+
+    Attributes:
+        corruptions: Names.
+        severities: 1 to 5 each.
+        format: 'png', 'jpg' or 'webp'.
+        quality: 1 to 100, of jpg and webp; webp at 100 is lossless.
+        seed: Another seed gives another draw.
+        split: Which list or annotation file; see :func:`find_source`.
+        limit: Only so many images from the start.
+    """
+    corruptions: tuple[str, ...]
+    severities: tuple[int, ...] = (3, )
+    format: str = 'png'
+    quality: int = 95
+    seed: int = 0
+    split: Optional[str] = None
+    limit: Optional[int] = None
+
+    def __post_init__(self):
+        for severity in self.severities:
+            check_corruption(self.corruptions[0], severity)
+            if severity == 0:
+                raise UserError('severity=0 is the clean data set itself; give 1 to 5.')
+        if self.format not in WRITERS:
+            raise UserError(f'format={self.format!r} must be one of {", ".join(WRITERS)}.')
+        if not 1 <= self.quality <= 100:
+            raise UserError(f'quality={self.quality} must be from 1 to 100.')
+        if self.limit is not None and self.limit < 1:
+            raise UserError(f'limit={self.limit} must be at least 1.')
+
+    @property
+    def cells(self) -> list[tuple[str, int]]:
+        """All (corruption, severity)."""
+        return [(name, severity) for name in self.corruptions for severity in self.severities]
+
+
+@dataclass
+class Report:
+    """What a build did.
+
+    Attributes:
+        images: How many this shard is about.
+        written: How many files were written.
+        refused: (file, reason) of what could not be used.
+    """
+    images: int = 0
+    written: int = 0
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A chunk of images and the cells that lack it."""
+    number: int
+    images: list[SourceImage]
+    cells: list[tuple[str, int]]
+
+
+def build(root: str, out: str, settings: Settings, workers: int = 1, shard: tuple[int, int] = (1, 1),
+          show_progress: bool = True) -> Report:
+    """Writes what is missing of ``out/<corruption>/<severity>/``, a copy of the data set each.
+
+    Args:
+        root: The data set; it is only read.
+        out: Where the copies go.
+        settings: Which.
+        workers: Processes.
+        shard: (i, n): the i-th, from 1, of n parts of the images; the parts make the whole in any order, also at once.
+        show_progress: Whether to show a bar with the time left.
+
+    Raises:
+        UserError: No data set, ``out`` in it or around it, other settings than those of the copies that are there,
+            too little space, or a shard or number of workers that is none.
+    """
+    if not 1 <= shard[0] <= shard[1]:
+        raise UserError(f'shard {shard[0]}/{shard[1]} must be i/n with i from 1 to n.')
+    if workers < 1:
+        raise UserError(f'workers={workers} must be at least 1.')
+    _check_apart(root, out)
+    source = find_source(root, WRITERS[settings.format][0], settings.split, settings.limit)
+    folder = Folder(out)
+    _write_shared(source, settings, folder)
+    tasks = list(_pending(source.images, settings, folder.root, shard))
+    report = Report(images=sum(1 for i in range(len(source.images)) if i // CHUNK % shard[1] == shard[0] - 1),
+                    refused=list(source.refused) if shard[0] == 1 else [])
+    with _pool(workers) as run:
+        _check_space(run, root, folder.root, settings, tasks)
+        _run_all(run, root, folder.root, settings, tasks, report, show_progress)
+    _clean_up(source.images, settings, folder.root)
+    return report
+
+
+def _check_apart(root: str, out: str) -> None:
+    inner, outer = osp.realpath(out), osp.realpath(root)
+    if osp.commonpath([inner, outer]) in (inner, outer):
+        raise UserError(f'--out {out!r} and the data set {root!r} lie one in the other; give a folder of its own, so '
+                        'that the data set is never written to.')
+
+
+def _write_shared(source: Source, settings: Settings, folder: Folder) -> None:
+    """Annotations once for all cells, each cell's links to them, and its header."""
+    for path, content in source.written.items():
+        folder.share(path, content)
+    for path, original in source.copied.items():
+        if not osp.exists(osp.join(folder.root, path)):
+            with open(original, 'rb') as file:
+                folder.write(path, file.read())
+    shared = sorted({path.split('/')[0] for path in (*source.written, *source.copied)})
+    names = [[image.image_id, image.path] for image in source.images]
+    about = dict(
+        layout=source.layout, split=settings.split, images=len(names),
+        sha256=hashlib.sha256(json.dumps(names).encode()).hexdigest())
+    for name, severity in settings.cells:
+        cell = cell_path(name, severity)
+        for part in shared:
+            folder.link(osp.join(cell, part), part)
+        for part in source.folders:
+            folder.make(osp.join(cell, part))
+        header = dict(
+            corruption=name, severity=severity, seed=settings.seed, format=settings.format,
+            quality=None if settings.format == 'png' else settings.quality,
+            lossy=is_lossy(settings.format, settings.quality), source=about, dataset=source.dataset, chunk=CHUNK,
+            libraries=library_versions())
+        folder.share(header_path(cell), (json.dumps(header, indent=1) + '\n').encode())
+
+
+def _pending(images: list[SourceImage], settings: Settings, out: str, shard: tuple[int, int]) -> Iterator[_Task]:
+    for number, start in enumerate(range(0, len(images), CHUNK)):
+        if number % shard[1] == shard[0] - 1:
+            cells = [cell for cell in settings.cells if not is_done(osp.join(out, cell_path(*cell)), number)]
+            if cells:
+                yield _Task(number, images[start:start + CHUNK], cells)
+
+
+@contextmanager
+def _pool(workers: int):
+    """A function like map that yields results as they come, over processes that end with this one."""
+    if workers == 1:
+        yield map
+        return
+    context = multiprocessing.get_context('fork' if hasattr(os, 'fork') else 'spawn')
+    with context.Pool(workers, _start_worker, (os.getpid(), )) as pool:
+        yield pool.imap_unordered
+
+
+def _start_worker(parent: int) -> None:
+    """One thread a process; and an end when the parent was killed, or it would wait for work for ever."""
+    cv2.setNumThreads(1)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _check_space(run, root: str, out: str, settings: Settings, tasks: list[_Task]) -> None:
+    """Estimates from a few images what is still to be written, says so, and refuses where it does not fit."""
+    files = sum(len(task.images) * len(task.cells) for task in tasks)
+    if not files:
+        return
+    step = max(1, len(tasks) // SAMPLES)
+    samples = [(task.images[0], task.cells) for task in tasks[::step][:SAMPLES]]
+    sizes = [size for found in run(partial(_sizes, root, settings), samples) for size in found]
+    if not sizes:
+        return
+    needed, free = files * sum(sizes) / len(sizes), shutil.disk_usage(out).free
+    print(f'{files} files, about {needed / 1e6:.0f} MB; {free / 1e9:.1f} GB are free.', flush=True)
+    if needed * 1.05 > free:
+        raise UserError(f'About {needed / 1e9:.1f} GB are needed in {out!r} and {free / 1e9:.1f} GB are free; free '
+                        'some, take fewer --corruptions or --severities, or --format jpg.')
+
+
+def _sizes(root: str, settings: Settings, sample: tuple[SourceImage, list[tuple[str, int]]]) -> list[int]:
+    image, cells = sample
+    try:
+        pixels, _ = read_image(osp.join(root, image.path))
+    except UnreadableError:
+        return []
+    return [len(_corrupted(pixels, image, cell, settings)) for cell in cells]
+
+
+def _corrupted(pixels, image: SourceImage, cell: tuple[str, int], settings: Settings) -> bytes:
+    return encode(corrupt(pixels, *cell, image.image_id, settings.seed), settings.format, settings.quality)
+
+
+def _run_all(run, root: str, out: str, settings: Settings, tasks: list[_Task], report: Report, show: bool) -> None:
+    columns = (TextColumn('corrupted images'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+               TimeRemainingColumn())
+    with Progress(*columns, disable=not show) as progress:
+        bar = progress.add_task('', total=sum(len(task.images) * len(task.cells) for task in tasks))
+        for files, written, refused in run(partial(_run, root, out, settings), tasks):
+            report.written += written
+            report.refused += refused
+            progress.advance(bar, files)
+    report.refused.sort()
+
+
+def _run(root: str, out: str, settings: Settings, task: _Task) -> tuple[int, int, list[tuple[str, str]]]:
+    """Writes a chunk: its images, then what is known of them. Returns (files asked for, files written, refused)."""
+    folder, refused = Folder(out), []
+    suffix = WRITERS[settings.format][0]
+    records: dict[tuple[str, int], list[dict]] = {cell: [] for cell in task.cells}
+    for image in task.images:
+        about = dict(image_id=image.image_id, source=image.path)
+        try:
+            pixels, digest = read_image(osp.join(root, image.path))
+        except UnreadableError as error:
+            refused.append((image.path, str(error)))
+            for rows in records.values():
+                rows.append(dict(about, error=str(error)))
+            continue
+        for cell, rows in records.items():
+            data = _corrupted(pixels, image, cell, settings)
+            folder.write(osp.join(cell_path(*cell), image.target + suffix), data)
+            rows.append(dict(about, source_sha256=digest, file=image.target + suffix, bytes=len(data),
+                             sha256=hashlib.sha256(data).hexdigest()))
+    for cell, rows in records.items():
+        folder.write(records_path(cell_path(*cell), task.number), format_records(rows))
+    return len(task.images) * len(task.cells), (len(task.images) - len(refused)) * len(task.cells), refused
+
+
+def _clean_up(images: list[SourceImage], settings: Settings, out: str) -> None:
+    """Takes away what killed runs left half-written, once no shard has anything left to write."""
+    chunks = range(-(-len(images) // CHUNK))
+    cells = [osp.join(out, cell_path(*cell)) for cell in settings.cells]
+    if all(osp.exists(records_path(cell, chunk)) for cell in cells for chunk in chunks):
+        shutil.rmtree(osp.join(out, PARTIAL), ignore_errors=True)

@@ -1,0 +1,96 @@
+"""Checking a corrupted copy against its manifest and its source."""
+import os
+import os.path as osp
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import rich.progress
+
+from mmadasap.errors import UserError
+from mmadasap.fileio import file_digest
+
+from .manifest import CHUNK, cell_path, find_cells, read_header, read_records
+from .versions import library_versions
+
+
+@dataclass
+class Verification:
+    """What a check found.
+
+    Attributes:
+        files: How many corrupted images were checked.
+        problems: (file, what is wrong).
+        notes: What is no damage, such as other library versions.
+    """
+    files: int = 0
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def verify(root: str, out: str, show_progress: bool = True) -> Verification:
+    """Checks every copy in ``out``: parameters, completeness, hashes of sources and copies, and library versions.
+
+    Args:
+        root: The data set they were made of.
+        out: Where they are.
+        show_progress: Whether to show a bar with the time left.
+
+    Raises:
+        UserError: ``out`` holds none.
+    """
+    cells = list(find_cells(out)) if osp.isdir(out) else []
+    if not cells:
+        raise UserError(f'{out!r} holds no corrupted copy; write one first.')
+    found, sources = Verification(), {}
+    for cell in rich.progress.track(cells, description='verified', disable=not show_progress):
+        header = read_header(osp.join(out, cell))
+        if cell_path(header['corruption'], header['severity']) != cell:
+            found.problems.append((cell, f'holds {header["corruption"]} at severity {header["severity"]}'))
+        if header['libraries'] != library_versions():
+            found.notes.append(f'{cell} was written with {_listed(header["libraries"])}; here are '
+                               f'{_listed(library_versions())}: pixels may differ by 1 of 255, or draws be others')
+        found.problems += _verify_cell(root, osp.join(out, cell), header, found, sources)
+    return found
+
+
+def _verify_cell(root: str, cell: str, header: dict, found: Verification,
+                 sources: dict[str, str]) -> Iterator[tuple[str, str]]:
+    total, known = 0, set()
+    for chunk in range(-(-header['source']['images'] // CHUNK)):
+        for record in read_records(cell, chunk):
+            total += 1
+            if 'error' in record:
+                yield osp.join(cell, record['source']), f'was left out: its source {record["error"]}'
+                continue
+            known.add(record['file'])
+            found.files += 1
+            if _digest(osp.join(cell, record['file'])) != record['sha256']:
+                yield osp.join(cell, record['file']), 'is missing or damaged; remove it and build again'
+            source = osp.join(root, record['source'])
+            if sources.setdefault(source, _digest(source) if source not in sources else '') != record['source_sha256']:
+                yield source, f'is missing or was changed since {record["file"]} was made of it'
+    if total < header['source']['images']:
+        # What is not in the manifest may be what a killed run wrote before its records.
+        yield cell, f'knows {total} of {header["source"]["images"]} images; build again to complete it'
+        return
+    for path in _images_below(cell):
+        if path not in known:
+            yield osp.join(cell, path), 'is not in the manifest'
+
+
+def _images_below(cell: str) -> Iterator[str]:
+    for folder, below, files in os.walk(cell):
+        below.sort()
+        for name in sorted(files):
+            yield osp.relpath(osp.join(folder, name), cell)
+
+
+def _digest(path: str) -> str:
+    try:
+        return file_digest(path)
+    except OSError:
+        return ''
+
+
+def _listed(libraries: dict[str, str]) -> str:
+    return ', '.join(f'{name} {version}' for name, version in libraries.items())

@@ -1,0 +1,78 @@
+"""Writing below one folder and nowhere else, whole files or none."""
+import os
+import os.path as osp
+import uuid
+
+from mmadasap.errors import UserError
+
+PARTIAL = '.partial'
+"""Folder, below the root, of files that are being written; nothing of it stays once all is done."""
+
+
+class Folder:
+    """Writes files below ``root``; each appears whole or not at all, also when the process is killed.
+
+    Args:
+        root: Created where it is missing.
+    """
+
+    def __init__(self, root: str):
+        self.root = osp.realpath(root)
+        self._ready: set[str] = set()
+        self.make(PARTIAL)
+
+    def make(self, folder: str) -> None:
+        """Creates a folder below the root.
+
+        Raises:
+            UserError: It leads out of the root, through a link.
+        """
+        if folder in self._ready:
+            return
+        whole = osp.join(self.root, folder)
+        os.makedirs(whole, exist_ok=True)
+        if osp.commonpath([osp.realpath(whole), self.root]) != self.root:
+            raise UserError(f'{whole!r} leads out of {self.root!r} through a link; remove the link, nothing is written '
+                            'there.')
+        self._ready.add(folder)
+
+    def write(self, path: str, data: bytes) -> None:
+        """Writes a file.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        self.make(osp.dirname(path))
+        partial = osp.join(self.root, PARTIAL, uuid.uuid4().hex)
+        try:
+            with open(partial, 'wb') as file:
+                file.write(data)
+            os.replace(partial, osp.join(self.root, path))
+        except OSError as error:
+            raise UserError(f'{osp.join(self.root, path)!r} cannot be written ({error.strerror}); when that is mended, '
+                            'run again: it goes on where it stopped.') from None
+
+    def share(self, path: str, data: bytes) -> None:
+        """Writes a file that several runs share; one that is there already must hold the same.
+
+        Raises:
+            UserError: It holds something else.
+        """
+        whole = osp.join(self.root, path)
+        if not osp.exists(whole):
+            self.write(path, data)
+        with open(whole, 'rb') as file:
+            if file.read() != data:
+                raise UserError(f'{whole!r} belongs to a copy of other images or with other settings; give another '
+                                '--out, or remove it.')
+
+    def link(self, path: str, target: str) -> None:
+        """Links ``path`` to ``target``, both below the root, by the way from one to the other."""
+        self.make(osp.dirname(path))
+        whole = osp.join(self.root, path)
+        way = osp.relpath(osp.join(self.root, target), osp.dirname(whole))
+        try:
+            os.symlink(way, whole)
+        except FileExistsError:
+            if not osp.islink(whole) or os.readlink(whole) != way:
+                raise UserError(f'{whole!r} should be a link to {target}; remove it.') from None

@@ -1,0 +1,41 @@
+import pytest
+
+from mmadasap.errors import UserError
+from mmadasap.evaluation.accuracy import class_accuracies, find_accuracy, with_class_accuracies
+
+
+@pytest.mark.parametrize('results, expected', [
+    ({'pascal_voc/AP50': 0.9, 'pascal_voc/mAP': 0.5}, ('pascal_voc/mAP', 0.5)),
+    ({'coco/bbox_mAP': 0.3, 'coco/bbox_mAP_50': 0.5}, ('coco/bbox_mAP', 0.3)),
+    ({'accuracy/top1': 93.5, 'accuracy/top5': 99.0}, ('accuracy/top1', 0.935)),
+    ({'accuracy': 0.25}, ('accuracy', 0.25)),
+])
+def test_the_accuracy_is_found_and_is_a_share(results, expected):
+    name, value = find_accuracy(results)
+    assert (name, value) == (expected[0], pytest.approx(expected[1]))
+
+
+def test_a_named_metric_is_taken():
+    assert find_accuracy({'pascal_voc/mAP': 0.5, 'accuracy/top5': 50.0}, 'accuracy/top5') == ('accuracy/top5', 0.5)
+
+
+@pytest.mark.parametrize('metric, message', [
+    ('x', r"gives no 'x', only \['speed'\]"),
+    (None, r"gives no accuracy that is known by name, only \['speed'\]"),
+])
+def test_what_there_is_instead_is_said(metric, message):
+    with pytest.raises(UserError, match=message):
+        find_accuracy({'speed': 3}, metric)
+
+
+def test_classes():
+    found = class_accuracies({'pascal_voc/mAP': 0.5, 'pascal_voc/AP/a cat': 0.25, 'coco/dog_precision': 0.5,
+                              'coco/cow_precision': float('nan'), 'single-label/precision': 80})
+    assert found == {'a cat': 0.25, 'dog': 0.5}
+
+
+def test_metrics_that_can_tell_classes_do():
+    voc = dict(type='VOCMetric', eval_mode='area')
+    found = with_class_accuracies([voc, dict(type='CocoMetric'), dict(type='Accuracy')])
+    assert [m['type'] for m in found] == ['mmadasap.VOCMetric', 'CocoMetric', 'Accuracy']
+    assert found[1]['classwise'] and found[0]['eval_mode'] == 'area' and voc['type'] == 'VOCMetric'
