@@ -61,8 +61,22 @@ def from_first_rank(data: Any) -> Any:
 
 
 def raw_outputs(model: nn.Module, inputs: Tensor) -> Any:
-    """Outputs of the network before any loss or decoding, as both mmdet and mmpretrain offer them."""
-    return model(inputs, mode='tensor')
+    """Outputs of the network before any loss or decoding, as both mmdet and mmpretrain offer them.
+
+    Of a two-stage detector: the feature maps, for its second stage copies them into memory of the dense width, the
+    first stage's outputs, and those of the second stage's box head for as many regions as it sees in testing.
+    """
+    if not hasattr(model, 'roi_head'):
+        return model(inputs, mode='tensor')
+    features = model.extract_feat(inputs)
+    outputs = [features, model.rpn_head(features)] if model.with_rpn else [features]
+    head = getattr(model.roi_head, 'bbox_head', None)
+    # A cascade's heads stay whole: each of them reads what the one before it decides.
+    if head is not None and not isinstance(head, nn.ModuleList) and not model.roi_head.with_shared_head:
+        regions = model.test_cfg.rpn.max_per_img if model.with_rpn else 1000
+        size = model.roi_head.bbox_roi_extractor.roi_layers[0].output_size
+        outputs.append(head(features[0].new_zeros(regions, features[0].shape[1], *size)))
+    return outputs
 
 
 def finish(size: tuple[int, int]) -> Callable[[nn.Module, Any], object]:

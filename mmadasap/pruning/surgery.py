@@ -8,6 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmadasap.errors import UserError
 
+from .groups import is_channel_vector
 from .masks import Cuts, model_tensors, state_tensors
 
 ChannelSpec = dict[str, dict[str, int]]
@@ -55,10 +56,10 @@ def _select(tensor: Tensor, dims: Mapping[int, Tensor]) -> Tensor:
 def _update_widths(module: nn.Module) -> None:
     rows = module.weight.shape[0]
     if isinstance(module, nn.Conv2d):
-        depthwise = module.groups > 1
+        if module.groups > 1:
+            module.groups = rows // (module.out_channels // module.groups)
         module.out_channels = rows
-        module.groups = rows if depthwise else 1
-        module.in_channels = rows if depthwise else module.weight.shape[1]
+        module.in_channels = module.groups * module.weight.shape[1]
     elif isinstance(module, nn.Linear):
         module.out_features, module.in_features = module.weight.shape
     else:
@@ -73,6 +74,8 @@ def widths_of(module: nn.Module) -> dict[str, int]:
         return dict(in_features=module.in_features, out_features=module.out_features)
     if isinstance(module, _BatchNorm):
         return dict(num_features=module.num_features)
+    if is_channel_vector(module):
+        return dict(num_features=len(module.weight))
     raise UserError(f'{type(module).__name__} has no prunable widths.')
 
 
