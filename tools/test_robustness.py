@@ -2,9 +2,8 @@
 import argparse
 import os.path as osp
 
-from mmengine.config import Config
-
 from mmadasap.corruption import check_corruption, resolve_corruptions
+from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.launch import adopt_slim_model, check_load_from, pairs, run_tool
 from mmadasap.evaluation import evaluate_robustness, format_results
 from mmadasap.fileio import write_json
@@ -24,7 +23,7 @@ def main() -> None:
         check_corruption(corruptions[0], severity)
     results = {}
     for config, checkpoint in models:
-        cfg = Config.fromfile(config)
+        cfg = load_config(config)
         cfg.load_from = checkpoint
         cfg.work_dir = osp.dirname(osp.abspath(args.out))
         check_load_from(cfg)

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from mmengine.dist import broadcast_object_list
-from mmengine.model import BaseAveragedModel, is_model_wrapper
+from mmengine.model import BaseAveragedModel, BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
@@ -12,8 +12,10 @@ from mmadasap.errors import UserError
 
 
 def bare_model(model: nn.Module) -> nn.Module:
-    """The model without its distributed wrapper."""
-    return model.module if is_model_wrapper(model) else model
+    """The model without its wrapper for several devices or for test-time augmentation."""
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
 
 
 def check_not_sharded(model: nn.Module) -> None:

@@ -125,6 +125,8 @@ def traceable(model: nn.Module) -> Iterator[set[nn.Parameter]]:
     # Backbones freeze their first stages whenever the mode changes, so the mode comes first.
     model.eval()
     frozen = {p for p in trained if not p.requires_grad}
+    # A model nobody trains, such as an averaged copy, has no stages that are kept from training.
+    frozen = frozen if len(frozen) < len(trained) else set()
     model.requires_grad_(True)
     try:
         with torch.enable_grad():

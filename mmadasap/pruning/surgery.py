@@ -1,6 +1,6 @@
 """From masks to physically smaller modules, and from a channel specification back to them."""
 from collections.abc import Iterable, Mapping
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 from torch import Tensor, nn
@@ -102,6 +102,7 @@ def rebuild(model: nn.Module, spec: ChannelSpec) -> nn.Module:
     Raises:
         UserError: A module or a width that does not fit ``model``.
     """
+    check_spec(spec)
     modules = dict(model.named_modules())
     for name, widths in spec.items():
         if name not in modules:
@@ -113,13 +114,39 @@ def rebuild(model: nn.Module, spec: ChannelSpec) -> nn.Module:
     return model
 
 
-def _check_widths(name: str, have: dict[str, int], want: dict[str, int]) -> None:
-    if not isinstance(want, Mapping) or set(want) != set(have):
-        raise UserError(f'channels[{name!r}]={want!r} must give exactly {sorted(have)}.')
+def check_spec(spec: Any) -> None:
+    """Refuses what cannot be the widths of any network.
+
+    Raises:
+        UserError: Naming the key and its value.
+    """
+    if not isinstance(spec, Mapping):
+        raise UserError(f'channels={spec!r} must be a dict that gives the widths of each module by its name.')
+    for name, widths in spec.items():
+        if not isinstance(widths, Mapping):
+            raise UserError(f'channels[{name!r}]={widths!r} must be a dict that gives the widths by their names.')
+        for key, value in widths.items():
+            if type(value) is not int or value < 1:
+                raise UserError(f'channels[{name!r}][{key!r}]={value!r} must be a whole number of at least 1.')
+
+
+def _check_widths(name: str, have: dict[str, int], want: Mapping[str, int]) -> None:
+    if set(want) != set(have):
+        raise UserError(f'channels[{name!r}]={dict(want)!r} must give exactly {sorted(have)}.')
     for key, value in want.items():
-        if type(value) is not int or not 1 <= value <= have[key]:
+        if value > have[key]:
             raise UserError(f'channels[{name!r}][{key!r}]={value!r} must be a whole number from 1 to {have[key]}, '
                              'the width of the dense model.')
+    if 'groups' in have and not _same_groups(have, want):
+        raise UserError(f'channels[{name!r}]={dict(want)!r} does not leave whole groups of {have!r}, the dense '
+                         "model's convolution.")
+
+
+def _same_groups(have: Mapping[str, int], want: Mapping[str, int]) -> bool:
+    """Whether a convolution of the widths ``want`` has groups of the size ``have`` has, or is as ungrouped as it."""
+    if have['groups'] == 1:
+        return want['groups'] == 1
+    return all(want[k] * have['groups'] == have[k] * want['groups'] for k in ('in_channels', 'out_channels'))
 
 
 def _resize(module: nn.Module, widths: dict[str, int]) -> None:
