@@ -6,6 +6,7 @@ from mmdet.evaluation import DumpDetResults
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.runner import Runner
 
+from mmadasap.engine.checkpoint import check_model
 from mmadasap.engine.launch import (
     add_config_arguments,
     adopt_slim_model,
@@ -31,6 +32,7 @@ def main() -> None:
     args = parser.parse_args()
     setup_cache_size_limit_of_dynamo()
     cfg = read_config(args)
+    check_model(cfg)
     cfg.load_from = args.checkpoint
     check_load_from(cfg)
     add_guard(cfg, whole=True)

@@ -34,12 +34,13 @@ def read_checkpoint(path: str) -> dict:
     try:
         loaded = CheckpointLoader.load_checkpoint(path, map_location='cpu')
     except Exception as error:
-        raise UserError(f'{path} cannot be read as a checkpoint ({_brief(error)}); is the file complete?') from None
+        raise UserError(f'{path} cannot be read as a checkpoint ({_brief(error)}); the file is damaged.') from None
     if not isinstance(loaded, dict):
         raise UserError(f'{path} holds a {type(loaded).__name__} where a checkpoint is a dict; give another file.')
     weights = loaded.get('state_dict', loaded)
     if not isinstance(weights, dict) or not weights:
-        raise UserError(f"{path}: state_dict={_shown(weights)} holds no weights; is it a checkpoint's file?")
+        raise UserError(f'{path}: state_dict={_shown(weights)} holds no weights; the file is damaged or is no '
+                        'checkpoint.')
     for key, value in weights.items():
         if not isinstance(value, Tensor):
             raise UserError(f'{path}: {key}={_shown(value)} is no tensor of weights; the file is damaged or is no '
@@ -112,8 +113,8 @@ def check_model(cfg: Config) -> None:
         UserError: Showing what stands in its place.
     """
     if 'type' not in (cfg.get('model') or {}):
-        raise UserError(f'The config {cfg.filename or ""} has model={_shown(cfg.get("model"))} where a dict with a '
-                        'type is needed; is the file complete?')
+        raise UserError(f'The config {cfg.filename} has model={_shown(cfg.get("model"))} where a dict with a '
+                        'type is needed; correct or replace it.')
 
 
 def check_whole(model: nn.Module, checkpoint: dict) -> None:

@@ -207,8 +207,8 @@ def load_network(cfg: Config, checkpoint: str) -> nn.Module:
     Raises:
         UserError: The checkpoint is damaged, or holds other weights than the network has.
     """
-    cfg = Config(cfg._cfg_dict.to_dict())
     check_model(cfg)
+    cfg = Config(cfg._cfg_dict.to_dict())
     loaded = read_checkpoint(checkpoint)
     adopt_slim_model(cfg, checkpoint)
     model = build_network(cfg)

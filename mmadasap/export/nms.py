@@ -33,11 +33,12 @@ class NonMaxSuppression(nn.Module):
         iou: Boxes that overlap a better one of their class by more go.
         threshold: Scores that are not above go.
         count: Boxes an image at most.
+        min_size: Boxes whose width or height is not above go.
     """
 
-    def __init__(self, iou: float, threshold: float, count: int):
+    def __init__(self, iou: float, threshold: float, count: int, min_size: float = -1):
         super().__init__()
-        self.iou, self.threshold, self.count = float(iou), float(threshold), int(count)
+        self.iou, self.threshold, self.count, self.min_size = float(iou), float(threshold), int(count), float(min_size)
 
     def forward(self, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Boxes (N, A, 4) and scores (N, A, C) -> boxes (N, K, 4), scores (N, K) and labels (N, K), best first.
@@ -45,7 +46,8 @@ class NonMaxSuppression(nn.Module):
         K is ``count``, or A times C where that is less; an image with fewer boxes fills up with scores of 0.
         """
         number, classes = int(scores.shape[1]), int(scores.shape[2])
-        scores = scores.transpose(1, 2)
+        large = (boxes[..., 2:] - boxes[..., :2] > self.min_size).all(-1, keepdim=True)
+        scores = (scores * large.to(scores.dtype)).transpose(1, 2)
         chosen = _SelectBoxes.apply(boxes, scores, self.count, self.iou, self.threshold)
         image, label, box = chosen.unbind(1)
         kept = torch.zeros_like(scores).index_put((image, label, box), scores[image, label, box])

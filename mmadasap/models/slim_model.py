@@ -24,11 +24,17 @@ def SlimModel(  # noqa: N802, a registered type like any other
     Raises:
         UserError: ``detector`` is no registered model, or ``channels`` does not fit it.
     """
-    if not isinstance(detector, str) or MODELS.get(detector) is None:
+    if not _is_registered(detector):
         raise UserError(f'SlimModel: detector={detector!r} is no registered model; give the type of the dense one.')
     check_spec(channels)
     model = MODELS.build(dict(_without_pretrained(dense), type=detector))
     return refuse_other_widths(rebuild(model, {name: dict(widths) for name, widths in channels.items()}))
+
+
+def _is_registered(name: Any) -> bool:
+    # Where a build looks it up: in the registry of the run's default scope.
+    with MODELS.switch_scope_and_registry(None) as registry:
+        return isinstance(name, str) and registry.get(name) is not None
 
 
 def _without_pretrained(value: Any) -> Any:

@@ -32,7 +32,7 @@ def test_one_file_serves_every_number_of_images(name, tmp_path):
 def test_what_the_file_finds_is_what_mmdet_finds(name, tmp_path):
     model, network, session, images = exported(name, tmp_path / 'n.onnx', nms=True)
     assert 'NonMaxSuppression' in {node.op_type for node in onnx.load(str(tmp_path / 'n.onnx')).graph.node}
-    model.test_cfg.nms_pre = -1
+    model.bbox_head.test_cfg.nms_pre = 10**6
     size = tuple(images.shape[2:])
     metainfo = dict(img_shape=size, ori_shape=size, scale_factor=(1, 1))
     data = dict(inputs=list(images), data_samples=[DetDataSample(metainfo=metainfo) for _ in images])
@@ -57,13 +57,17 @@ def test_suppression_by_hand():
     assert best[0].tolist() == pytest.approx([.9, .7, .6, .3, 0])
     assert labels[0, :4].tolist() == [0, 1, 1, 0]
     assert found[0, :4].tolist() == boxes[0, [0, 1, 2, 2]].tolist()
+    # Of heights 10, 9 and 10 the second is not above 9, and no longer stands beside 0.
+    _, best, _ = NonMaxSuppression(iou=0.5, threshold=0.2, count=5, min_size=9)(boxes, scores)
+    assert best[0].tolist() == pytest.approx([.9, .6, .3, 0, 0])
 
 
 def test_a_classifier_gives_probabilities(tmp_path):
     model, network, session, images = exported('resnet18', tmp_path / 'n.onnx')
     scores, = run_onnx(session, images)
     assert scores.shape == (3, 1000) and np.allclose(scores.sum(1), 1, atol=1e-5)
-    found = model.test_step(dict(inputs=images))
+    with torch.no_grad():
+        found = model.test_step(dict(inputs=images))
     np.testing.assert_allclose(scores, torch.stack([f.pred_score for f in found]).numpy(), atol=1e-5)
 
 

@@ -36,7 +36,8 @@ def cifar(depth, channels):
 ARCHITECTURES = dict(
     ssd_vgg=('mmdet', 'mmdet::pascal_voc/ssd300_voc0712.py', SMALL_SSD, (64, 300)),
     retinanet=('mmdet', 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py', SMALL_RESNET | dict(
-        neck=SMALL_FPN, bbox_head=dict(in_channels=16, feat_channels=16, stacked_convs=2)), (64, 128)),
+        neck=SMALL_FPN, bbox_head=dict(
+            num_classes=3, in_channels=16, feat_channels=16, stacked_convs=2)), (64, 128)),
     faster_rcnn=('mmdet', 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', SMALL_RESNET | dict(
         neck=SMALL_FPN) | TWO_STAGE, (64, 128)),
     yolox=('mmdet', 'mmdet::yolox/yolox_s_8xb8-300e_coco.py', dict(
