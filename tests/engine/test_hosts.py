@@ -36,6 +36,7 @@ def pruned(folder, scope, model, size):
     """slim.py and c.pth of a network with random weights that a third of the channels went from; (config, network)."""
     cfg = Config(dict(
         default_scope=scope, model=model, custom_imports=dict(imports=['tests.toys'], allow_failed_imports=False),
+        visualizer=dict(type='DetLocalVisualizer', name='hosts'),
         test_dataloader=dict(dataset=dict(type='CocoDataset', pipeline=PIPELINES[scope]))))
     network = randomize(build_network(cfg)).eval()
     *_, cuts = cut_a_third(network, torch.zeros(1, 3, size, size))
