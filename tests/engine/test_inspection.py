@@ -3,8 +3,7 @@ import torch
 
 from mmadasap.engine.inspection import format_report, inspect_slim
 from mmadasap.errors import UserError
-from mmadasap.pruning import Budget
-from mmadasap.pruning import count_parameters
+from mmadasap.pruning import Budget, count_parameters
 from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
 from tests.toys import ToyClassifier, make_runner
 
