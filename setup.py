@@ -28,6 +28,10 @@ setup(
     extras_require=dict(
         onedl=['onedl-mmengine>=0.10.8', 'onedl-mmcv>=2.3', 'onedl-mmdetection>=3.4', 'onedl-mmpretrain>=1.3'],
         upstream=['mmengine>=0.10.3,<0.11', 'mmcv>=2.0.1,<2.2', 'mmdet>=3.2,<3.4', 'mmpretrain>=1.1,<1.3'],
+        export=[
+            'onnx>=1.15',  # the file format torch.onnx writes
+            'onnxruntime>=1.17',  # runs the exported file, to check it against PyTorch and to time it
+        ],
         tests=['pytest>=8', 'ruff'],
     ),
     classifiers=['License :: OSI Approved :: Apache Software License', 'Programming Language :: Python :: 3'],

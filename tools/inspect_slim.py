@@ -3,7 +3,7 @@ import argparse
 import os.path as osp
 
 from mmadasap.engine.inspection import format_report, inspect_slim
-from mmadasap.engine.launch import check_checkpoint, run_tool
+from mmadasap.engine.launch import run_tool
 from mmadasap.visualization import draw_channels
 
 
@@ -13,7 +13,6 @@ def main() -> None:
     parser.add_argument('checkpoint', help='checkpoint of a pruned network')
     parser.add_argument('--out', help='picture (default: <checkpoint>-channels.png)')
     args = parser.parse_args()
-    check_checkpoint(args.checkpoint)
     report = inspect_slim(args.checkpoint)
     out = args.out or f'{osp.splitext(args.checkpoint)[0]}-channels.png'
     draw_channels(report.before, report.after, out)

@@ -3,6 +3,7 @@ import argparse
 
 from mmengine.runner import Runner
 
+from mmadasap.engine.checkpoint import check_model
 from mmadasap.engine.launch import (
     add_config_arguments,
     check_load_from,
@@ -26,6 +27,7 @@ def main() -> None:
         '--resume', nargs='?', const='auto', help='resume from this checkpoint, or from the latest if none is named')
     args = parser.parse_args()
     cfg = read_config(args)
+    check_model(cfg)
     if args.amp:
         set_amp(cfg)
     if args.auto_scale_lr:

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from mmengine.dist import broadcast_object_list
-from mmengine.model import BaseAveragedModel, is_model_wrapper
+from mmengine.model import BaseAveragedModel, BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
@@ -12,8 +12,10 @@ from mmadasap.errors import UserError
 
 
 def bare_model(model: nn.Module) -> nn.Module:
-    """The model without its distributed wrapper."""
-    return model.module if is_model_wrapper(model) else model
+    """The model without its wrapper for several devices or for test-time augmentation."""
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
 
 
 def check_not_sharded(model: nn.Module) -> None:
@@ -61,8 +63,22 @@ def from_first_rank(data: Any) -> Any:
 
 
 def raw_outputs(model: nn.Module, inputs: Tensor) -> Any:
-    """Outputs of the network before any loss or decoding, as both mmdet and mmpretrain offer them."""
-    return model(inputs, mode='tensor')
+    """Outputs of the network before any loss or decoding, as both mmdet and mmpretrain offer them.
+
+    Of a two-stage detector: the feature maps, for its second stage copies them into memory of the dense width, the
+    first stage's outputs, and those of the second stage's box head for as many regions as it sees in testing.
+    """
+    if not hasattr(model, 'roi_head'):
+        return model(inputs, mode='tensor')
+    features = model.extract_feat(inputs)
+    outputs = [features, model.rpn_head(features)] if model.with_rpn else [features]
+    head = getattr(model.roi_head, 'bbox_head', None)
+    # A cascade's heads stay whole: each of them reads what the one before it decides.
+    if head is not None and not isinstance(head, nn.ModuleList) and not model.roi_head.with_shared_head:
+        regions = model.test_cfg.rpn.max_per_img if model.with_rpn else 1000
+        size = model.roi_head.bbox_roi_extractor.roi_layers[0].output_size
+        outputs.append(head(features[0].new_zeros(regions, features[0].shape[1], *size)))
+    return outputs
 
 
 def finish(size: tuple[int, int]) -> Callable[[nn.Module, Any], object]:

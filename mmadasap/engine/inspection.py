@@ -2,11 +2,8 @@
 from dataclasses import dataclass
 from typing import Optional
 
-from mmengine.config import Config
-from mmengine.runner.checkpoint import CheckpointLoader
-
+from mmadasap.engine.checkpoint import check_whole, checkpoint_channels, checkpoint_config, read_checkpoint
 from mmadasap.engine.launch import build_network
-from mmadasap.engine.slim_config import SLIM_TYPE, checkpoint_channels
 from mmadasap.errors import UserError
 from mmadasap.pruning import Budget, count_parameters, output_width
 
@@ -34,14 +31,14 @@ def inspect_slim(path: str) -> SlimReport:
     Raises:
         UserError: It holds a dense network, or no config.
     """
-    checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    checkpoint = read_checkpoint(path)
     if checkpoint_channels(checkpoint) is None:
         raise UserError(f'{path} holds a dense network: there is nothing pruned to show.')
-    text = checkpoint.get('meta', {}).get('cfg') or ''
-    if SLIM_TYPE not in text:
+    cfg = checkpoint_config(checkpoint)
+    if 'model' not in cfg:
         raise UserError(f'{path} holds a pruned network but not its config; take a checkpoint written after pruning.')
-    cfg = Config.fromstring(text, '.py')
     pruned = build_network(cfg)
+    check_whole(pruned, checkpoint)
     model = cfg.model.to_dict()
     channels = model.pop('channels')
     cfg.model = model | dict(type=model.pop('detector'))

@@ -11,10 +11,17 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import find_latest_checkpoint, load_checkpoint
-from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
-from mmadasap.engine.slim_config import check_widths, checkpoint_channels, make_slim
+from mmadasap.engine.checkpoint import (
+    SLIM_TYPE,
+    check_model,
+    check_whole,
+    checkpoint_channels,
+    load_config,
+    read_checkpoint,
+)
+from mmadasap.engine.slim_config import check_widths, make_slim
 from mmadasap.errors import UserError
 from mmadasap.registry import MODELS
 
@@ -46,35 +53,14 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
 
 
-def check_config(path: str) -> None:
-    """Refuses a config file that is not there.
-
-    Raises:
-        UserError: Naming the file.
-    """
-    if not osp.isfile(path):
-        raise UserError(f'There is no config file {path!r}; give the path of one, e.g. from configs/.')
-
-
-def check_checkpoint(path: str) -> None:
-    """Refuses a local checkpoint that is not there; addresses are left to mmengine.
-
-    Raises:
-        UserError: Naming the file.
-    """
-    if '://' not in path and not osp.isfile(path):
-        raise UserError(f'There is no checkpoint {path!r} to load from; train it first, or give the path of another.')
-
-
 def read_config(args: argparse.Namespace) -> Config:
     """The config named on the command line, with its overrides, launcher and work directory.
 
     Raises:
-        UserError: There is no such file.
+        UserError: There is no such file, or it cannot be read.
     """
-    check_config(args.config)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config)
     cfg.launcher = args.launcher
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
@@ -108,6 +94,23 @@ def set_auto_scale_lr(cfg: Config) -> None:
     cfg.auto_scale_lr.enable = True
 
 
+def set_tta(cfg: Config) -> None:
+    """Tests on several versions of each image: those of ``tta_pipeline`` and ``tta_model``, else it and its flip."""
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset['dataset']
+    if 'tta_pipeline' not in cfg:
+        *steps, pack = dataset.pipeline
+        keys = dict(meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip',
+                               'flip_direction'))
+        flips = [dict(type='RandomFlip', prob=p) for p in (1., 0.)]
+        cfg.tta_pipeline = [*steps, dict(type='TestTimeAug', transforms=[flips, [dict(pack, **keys)]])]
+    model = cfg.get('tta_model') or dict(
+        type='DetTTAModel', tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100))
+    cfg.model = dict(model, module=cfg.model)
+    dataset.pipeline = cfg.tta_pipeline
+
+
 def set_resume(cfg: Config, resume: Optional[str]) -> None:
     """Resumes from a checkpoint, or for 'auto' from the latest in the work directory, if there is one."""
     if resume == 'auto':
@@ -136,13 +139,13 @@ def start_processes(cfg: Config) -> None:
 
 
 def check_load_from(cfg: Config) -> None:
-    """Refuses a local checkpoint that is not there, before anything is built.
+    """Refuses a local checkpoint that is not there or damaged, before anything is built.
 
     Raises:
         UserError: Naming the file.
     """
-    if cfg.get('load_from'):
-        check_checkpoint(cfg.load_from)
+    if cfg.get('load_from') and '://' not in cfg.load_from:
+        read_checkpoint(cfg.load_from)
 
 
 def pairs(paths: list[str]) -> list[tuple[str, str]]:
@@ -157,13 +160,15 @@ def pairs(paths: list[str]) -> list[tuple[str, str]]:
 
 
 def adopt_slim_model(cfg: Config, checkpoint: str) -> Optional[str]:
-    """Makes ``cfg`` build the slim network a checkpoint holds.
+    """Makes a dense ``cfg`` build the slim network a checkpoint holds; a slim one says itself what it builds.
 
     Returns:
-        One line saying so, or None where ``cfg`` fits as it is.
+        One line saying so, or None where ``cfg`` stays as it is.
     """
-    channels = checkpoint_channels(CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu'))
-    if channels is None or cfg.model.get('channels') == channels:
+    if cfg.model.type == SLIM_TYPE:
+        return None
+    channels = checkpoint_channels(read_checkpoint(checkpoint))
+    if channels is None:
         return None
     make_slim(cfg.model, channels)
     return f'{checkpoint} holds a pruned network: its widths are used instead of those of the config.'
@@ -187,16 +192,28 @@ def input_size(cfg: Config) -> tuple[int, int]:
 
 
 def build_network(cfg: Config) -> nn.Module:
-    """The network of a config, untrained."""
+    """The network of a config, untrained.
+
+    Raises:
+        UserError: It configures none.
+    """
+    check_model(cfg)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     return MODELS.build(cfg.model)
 
 
 def load_network(cfg: Config, checkpoint: str) -> nn.Module:
-    """The network of a config, or the slim one a checkpoint holds, with the checkpoint's weights, ready to predict."""
+    """The network of a config, or the slim one a checkpoint holds, with the checkpoint's weights, ready to predict.
+
+    Raises:
+        UserError: The checkpoint is damaged, or holds other weights than the network has.
+    """
+    check_model(cfg)
     cfg = Config(cfg._cfg_dict.to_dict())
+    loaded = read_checkpoint(checkpoint)
     adopt_slim_model(cfg, checkpoint)
     model = build_network(cfg)
-    check_widths(model, CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu'))
+    check_widths(model, loaded)
+    check_whole(model, loaded)
     load_checkpoint(model, checkpoint, map_location='cpu')
     return model.eval()

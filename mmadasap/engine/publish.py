@@ -4,8 +4,8 @@ import io
 import os.path as osp
 
 import torch
-from mmengine.runner.checkpoint import CheckpointLoader
 
+from mmadasap.engine.checkpoint import read_checkpoint
 from mmadasap.engine.plain_checkpoint import to_plain
 from mmadasap.fileio import replacing
 
@@ -23,7 +23,7 @@ def publish(checkpoint: str, out: str) -> str:
     Returns:
         The path written; ``torch.load(weights_only=True)`` reads it.
     """
-    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
+    loaded = read_checkpoint(checkpoint)
     kept = {key: loaded[key] for key in KEPT if key in loaded}
     if 'channel_pruning' in kept:
         kept['channel_pruning'] = dict(kept['channel_pruning'], masks=None)

@@ -1,17 +1,13 @@
 """The config of a slim network: the dense config with three keys of its model changed."""
-from typing import Optional
-
 from mmengine.config import Config, ConfigDict
 from torch import nn
 
+from mmadasap.engine.checkpoint import SLIM_TYPE, checkpoint_channels
 from mmadasap.errors import UserError
 from mmadasap.fileio import replacing
-from mmadasap.pruning import width_mismatches
+from mmadasap.pruning import describe_mismatches
 
-SLIM_TYPE = 'mmadasap.SlimModel'
 PRUNING_HOOKS = ('ChannelPruningHook', 'SharpnessPhaseHook')
-# How many weights an error names.
-SHOWN = 3
 SLIM_HOOKS = ('PlainCheckpointHook', 'WidthGuardHook')
 
 
@@ -37,11 +33,10 @@ def slim_config(cfg: Config, channels: dict) -> Config:
     return cfg
 
 
-def add_guard(cfg: Config) -> None:
-    """Lets a run refuse checkpoints of a network that is pruned differently."""
-    hooks = cfg.get('custom_hooks') or []
-    if not any(_name(h) == 'WidthGuardHook' for h in hooks):
-        cfg.custom_hooks = [*hooks, dict(type='mmadasap.WidthGuardHook')]
+def add_guard(cfg: Config, whole: bool = False) -> None:
+    """Lets a run refuse checkpoints of a network that is pruned differently, and if ``whole`` incomplete ones."""
+    hooks = [h for h in cfg.get('custom_hooks') or [] if _name(h) != 'WidthGuardHook']
+    cfg.custom_hooks = [*hooks, dict(type='mmadasap.WidthGuardHook', whole=whole)]
 
 
 def make_slim(model: ConfigDict, channels: dict) -> None:
@@ -63,29 +58,16 @@ def write_config(cfg: Config, path: str) -> str:
     return path
 
 
-def checkpoint_channels(checkpoint: dict) -> Optional[dict]:
-    """Widths of the slim network a loaded checkpoint holds, from its own key or its config; None for a dense one."""
-    if 'channel_pruning' in checkpoint:
-        return checkpoint['channel_pruning']['channels']
-    text = checkpoint.get('meta', {}).get('cfg') or ''
-    model = Config.fromstring(text, '.py').get('model', {}) if SLIM_TYPE in text else {}
-    return model['channels'].to_dict() if 'channels' in model else None
-
-
 def check_widths(model: nn.Module, checkpoint: dict) -> None:
     """Refuses a loaded checkpoint of a network that is pruned differently from ``model``.
 
     Raises:
         UserError: Naming the first few weights with both shapes, and what to do.
     """
-    loaded, own = checkpoint.get('state_dict', checkpoint), model.state_dict()
-    names = width_mismatches(model, loaded)
-    if not names:
+    differing = describe_mismatches(model, checkpoint.get('state_dict', checkpoint))
+    if not differing:
         return
-    shown = ', '.join(f'{n} {tuple(loaded[n].shape)} in the checkpoint and {tuple(own[n].shape)} in the model'
-                      for n in names[:SHOWN])
     kind, advice = ('dense', 'use its own dense config, or a checkpoint written after the pruning')
     if checkpoint_channels(checkpoint) is not None:
         kind, advice = ('pruned', 'use the slim.py beside it as the config')
-    raise UserError(f'The checkpoint holds a {kind} network of other widths than the model ({len(names)} weights '
-                    f'differ: {shown}); {advice}.')
+    raise UserError(f'The checkpoint holds a {kind} network of other widths than the model ({differing}); {advice}.')

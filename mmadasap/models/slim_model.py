@@ -1,15 +1,19 @@
 """A pruned model from a config: dense config plus widths."""
-from typing import Any
+from typing import Any, Optional
 
 from torch import nn
 
-from mmadasap.pruning import rebuild
+from mmadasap.errors import UserError
+from mmadasap.pruning import check_spec, rebuild, refuse_other_widths
 from mmadasap.registry import MODELS
 
 
 @MODELS.register_module()
-def SlimModel(detector: str, channels: dict, **dense) -> nn.Module:  # noqa: N802, a registered type like any other
+def SlimModel(  # noqa: N802, a registered type like any other
+        detector: Optional[str] = None, channels: Optional[dict] = None, **dense) -> nn.Module:
     """Builds the dense model and gives it the widths of a pruned one; returns that model, not a wrapper.
+
+    The model refuses weights of other widths from whoever loads them: mmengine would leave them out with a log line.
 
     Args:
         detector: Type of the dense model, e.g. 'SingleStageDetector' or 'ImageClassifier'.
@@ -18,10 +22,19 @@ def SlimModel(detector: str, channels: dict, **dense) -> nn.Module:  # noqa: N80
             file it names holds weights of the dense shapes.
 
     Raises:
-        UserError: ``channels`` does not fit the dense model.
+        UserError: ``detector`` is no registered model, or ``channels`` does not fit it.
     """
+    if not _is_registered(detector):
+        raise UserError(f'SlimModel: detector={detector!r} is no registered model; give the type of the dense one.')
+    check_spec(channels)
     model = MODELS.build(dict(_without_pretrained(dense), type=detector))
-    return rebuild(model, {name: dict(widths) for name, widths in channels.items()})
+    return refuse_other_widths(rebuild(model, {name: dict(widths) for name, widths in channels.items()}))
+
+
+def _is_registered(name: Any) -> bool:
+    # Where a build looks it up: in the registry of the run's default scope.
+    with MODELS.switch_scope_and_registry(None) as registry:
+        return isinstance(name, str) and registry.get(name) is not None
 
 
 def _without_pretrained(value: Any) -> Any:

@@ -12,15 +12,16 @@ from .masks import ChannelMask, Cuts, full_channels, mask_optimizer, model_tenso
 from .pruner import ChannelPruner
 from .ranking import BudgetError, check_reachable, keep_best
 from .schedule import PruningSchedule
-from .surgery import channel_spec, output_width, rebuild, slim
-from .widths import width_mismatches
+from .surgery import channel_spec, check_spec, output_width, rebuild, slim
+from .widths import describe_mismatches, refuse_other_widths, width_mismatches
 
 __all__ = [
     'Allocation', 'Allocator', 'Branch', 'Budget', 'BudgetError', 'COSTS', 'ChannelGroup', 'ChannelMask',
-    'ChannelPruner', 'CostTerm', 'Cuts', 'IMPORTANCES', 'IdentityPath', 'LayerShape', 'MagnitudeImportance',
-    'Member', 'NetworkCost', 'PruningSchedule', 'TaylorImportance', 'TraceError', 'allocate', 'allocate_halp',
-    'allocate_repriced', 'build_importance', 'channel_spec', 'check_reachable', 'count_parameters', 'find_branches',
-    'format_groups', 'full_channels', 'keep_best', 'mask_optimizer', 'model_tensors', 'output_width', 'rebuild',
+    'ChannelPruner', 'CostTerm', 'Cuts', 'IMPORTANCES', 'IdentityPath', 'LayerShape', 'MagnitudeImportance', 'Member',
+    'NetworkCost', 'PruningSchedule', 'TaylorImportance', 'TraceError', 'allocate', 'allocate_halp',
+    'allocate_repriced', 'build_importance', 'channel_spec', 'check_reachable', 'check_spec', 'count_parameters',
+    'describe_mismatches', 'find_branches', 'format_groups', 'full_channels', 'keep_best', 'mask_optimizer',
+    'model_tensors', 'output_width', 'rebuild', 'refuse_other_widths',
     'register_importance', 'slim', 'solve_multiple_choice', 'tensor_cuts', 'trace_groups', 'trace_layers',
     'width_mismatches'
 ]

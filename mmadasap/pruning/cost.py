@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .branches import Branch
-from .groups import LAYER_TYPES, ChannelGroup, is_depthwise
+from .grouped import is_depthwise, is_grouped
+from .groups import LAYER_TYPES, ChannelGroup
 from .masks import Kept
 from .operations import Operation, trace_operations
 
@@ -26,6 +27,7 @@ class LayerShape:
         vectors: Learned vectors of length ``out_width``: 1 for a bias, 2 for an affine norm.
         depthwise: Whether each output channel reads its own input channel alone.
         operations: What one forward pass computes for the layer, and after it at its output width.
+        fan_in: Input channels an output channel of a grouped convolution reads, at all widths; None: all there are.
     """
     name: str
     in_width: int
@@ -35,10 +37,11 @@ class LayerShape:
     vectors: int
     depthwise: bool = False
     operations: tuple[Operation, ...] = ()
+    fan_in: Optional[int] = None
 
     def weights(self, c_in: int, c_out: int) -> int:
         """Entries of the weight at these widths."""
-        return (1 if self.depthwise else c_in) * c_out * self.kernel_area
+        return (1 if self.depthwise else self.fan_in or c_in) * c_out * self.kernel_area
 
 
 LayerCost = Callable[[LayerShape, int, int], float]
@@ -104,11 +107,9 @@ def _shape(name: str, module: nn.Module, positions: int) -> LayerShape:
     if isinstance(module, nn.Linear):
         return LayerShape(name, module.in_features, module.out_features, 1, positions, vectors)
     area = module.kernel_size[0] * module.kernel_size[1]
-    depthwise = is_depthwise(module)
-    if module.groups > 1 and not depthwise:
-        # Grouped convolutions keep their widths (their groups are protected), so their reduced fan-in is constant.
-        return LayerShape(name, module.in_channels // module.groups, module.out_channels, area, positions, vectors)
-    return LayerShape(name, module.in_channels, module.out_channels, area, positions, vectors, depthwise)
+    fan_in = module.in_channels // module.groups if is_grouped(module) else None
+    return LayerShape(name, module.in_channels, module.out_channels, area, positions, vectors, is_depthwise(module),
+                      fan_in=fan_in)
 
 
 def without_branch(layer: LayerShape) -> LayerShape:

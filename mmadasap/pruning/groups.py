@@ -1,7 +1,7 @@
 """Which channels live or die together: traced from the model, never written down by hand."""
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 import torch
@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmadasap.errors import UserError
+
+from .grouped import tie_grouped
 
 LAYER_TYPES = (nn.Conv2d, nn.Linear)
 
@@ -60,8 +62,9 @@ def trace_groups(model: nn.Module,
                  protect: Sequence[str] = ()) -> list[ChannelGroup]:
     """Finds the channel groups of ``model`` by tracing one forward pass in eval mode; the model is left as it was.
 
-    Layers whose output leaves the network, groups with a module that cannot be cut by channels, and groups with a layer
-    named in ``protect`` are marked protected.
+    Layers whose output leaves the network, groups with a module that cannot be cut by channels, groups of frozen
+    layers, groups that a layer the pass does not run may read, and groups with a layer named in ``protect`` are marked
+    protected.
 
     Args:
         model: Any module.
@@ -77,23 +80,29 @@ def trace_groups(model: nn.Module,
         if name not in names.values():
             raise TraceError(f'protect={name!r} is no module of {type(model).__name__}; '
                              'print(model) shows the names.')
-    with traceable(model):
+    with traceable(model) as frozen:
         try:
             graph = tp.DependencyGraph()
-            outputs = {}
+            # torch-pruning switches to eval mode once more, and with it freezes what the backbone freezes.
             graph.build_dependency(
-                model, example, lambda m, x: outputs.setdefault('t', flatten_tensors(forward(m, x))), verbose=False)
-            leaving = _output_layers(model, example, forward)
+                model, example, lambda m, x: flatten_tensors(forward(m.requires_grad_(True), x)), verbose=False)
+            leaving, ran = _output_layers(model, example, forward)
         except Exception as error:
             raise TraceError(f'{type(model).__name__} cannot be traced with an input of shape {tuple(example.shape)} '
                              f'({type(error).__name__}: {error}); check input_size, or leave out pruning for this '
                              'model.') from error
-        groups = [_to_group(graph, found, names) for found in graph.get_all_groups(root_module_types=LAYER_TYPES)]
+        owners = _vector_owners(model)
+        groups = [_to_group(graph, found, names, owners) for found in graph.get_all_groups(
+            root_module_types=LAYER_TYPES)]
     if not groups:
         raise TraceError(f'{type(model).__name__} has no Conv2d or Linear layer on the way to its outputs, so there is '
                          'nothing to prune.')
+    groups = tie_grouped(groups, dict(model.named_modules()))
     outputs_of = {names[m] for m in leaving}
-    return [_protect(group, outputs_of, protect) for group in groups]
+    layers = {name: m for m, name in names.items() if isinstance(m, LAYER_TYPES)}
+    fixed = {name for name, m in layers.items() if m.weight in frozen}
+    hidden = {name: m for name, m in layers.items() if m not in ran}
+    return [_protect(group, _reasons(group, outputs_of, protect, fixed, hidden)) for group in groups]
 
 
 def format_groups(groups: Iterable[ChannelGroup]) -> str:
@@ -106,19 +115,25 @@ def format_groups(groups: Iterable[ChannelGroup]) -> str:
 
 
 @contextmanager
-def traceable(model: nn.Module) -> Iterator[None]:
-    """Eval mode with gradients for every parameter, so that autograd's graph shows the whole forward pass."""
+def traceable(model: nn.Module) -> Iterator[set[nn.Parameter]]:
+    """Eval mode with gradients for every parameter, so that autograd's graph shows the whole forward pass.
+
+    Yields the parameters that are frozen.
+    """
     training = {m: m.training for m in model.modules()}
-    frozen = [p for p in model.parameters() if not p.requires_grad]
-    for p in frozen:
-        p.requires_grad_(True)
+    trained = {p: p.requires_grad for p in model.parameters()}
+    # Backbones freeze their first stages whenever the mode changes, so the mode comes first.
     model.eval()
+    frozen = {p for p in trained if not p.requires_grad}
+    # A model nobody trains, such as an averaged copy, has no stages that are kept from training.
+    frozen = frozen if len(frozen) < len(trained) else set()
+    model.requires_grad_(True)
     try:
         with torch.enable_grad():
-            yield
+            yield frozen
     finally:
-        for p in frozen:
-            p.requires_grad_(False)
+        for p, flag in trained.items():
+            p.requires_grad_(flag)
         for module, mode in training.items():
             module.training = mode
 
@@ -134,8 +149,8 @@ def flatten_tensors(outputs: Any) -> list[Tensor]:
     return []
 
 
-def _output_layers(model, example, forward) -> set[nn.Module]:
-    """Layers from which a model output is reached without passing another layer."""
+def _output_layers(model, example, forward) -> tuple[set[nn.Module], set[nn.Module]]:
+    """Layers from which a model output is reached without passing another layer, and all layers that ran."""
     layer_of: dict[Any, nn.Module] = {}
 
     def note(module, inputs, output):
@@ -157,14 +172,33 @@ def _output_layers(model, example, forward) -> set[nn.Module]:
             found.add(layer_of[node])
         else:
             stack += [parent for parent, _ in node.next_functions]
-    return found
+    return found, set(layer_of.values())
 
 
-def _to_group(graph: tp.DependencyGraph, found, names: dict[nn.Module, str]) -> ChannelGroup:
+def _vector_owners(model: nn.Module) -> dict[nn.Parameter, str]:
+    """The one weight of modules that hold a number for each channel and nothing else (L2Norm) -> the module's name."""
+    return {
+        m.weight: name
+        for name, m in model.named_modules() if is_channel_vector(m)
+    }
+
+
+def is_channel_vector(module: nn.Module) -> bool:
+    """Whether a module's only tensor is a weight of one number a channel, as in mmdet's L2Norm."""
+    tensors = [*module.parameters(), *module.buffers()]
+    return (len(tensors) == 1 and tensors[0].dim() == 1 and tensors[0] is getattr(module, 'weight', None)
+            and not isinstance(module, (*LAYER_TYPES, _BatchNorm, nn.PReLU)) and not any(module.children()))
+
+
+def _to_group(graph: tp.DependencyGraph, found, names: dict[nn.Module, str],
+              owners: dict[nn.Parameter, str]) -> ChannelGroup:
     root = found[0].dep.target.module
     members, reason = [], None
     for item in found:
         module = item.dep.target.module
+        if module in owners:
+            members.append(Member(owners[module], 'out', torch.tensor(item.idxs), torch.tensor(item.root_idxs)))
+            continue
         if not isinstance(module, nn.Module) or isinstance(module, tp.ops._ElementWiseOp):
             if isinstance(module, nn.Parameter):
                 reason = 'a parameter outside Conv2d, Linear and batch norm runs along these channels'
@@ -177,26 +211,34 @@ def _to_group(graph: tp.DependencyGraph, found, names: dict[nn.Module, str]) -> 
     return ChannelGroup(names[root], graph.get_out_channels(root), tuple(members), reason)
 
 
+def _may_read(layer: nn.Module, width: int) -> bool:
+    """Whether a layer could read a feature map of this many channels, flattened or not."""
+    if isinstance(layer, nn.Linear):
+        return layer.in_features % width == 0
+    return layer.in_channels == width
+
+
 def _unsupported(module: nn.Module, name: str) -> Optional[str]:
-    if isinstance(module, nn.Conv2d) and module.groups > 1 and not is_depthwise(module):
-        return f'{name} is a grouped convolution'
+    if isinstance(module, nn.Conv2d) and module.groups == module.out_channels != module.in_channels > 1:
+        return f'{name} is a grouped convolution that writes one channel a group and reads several'
     if not isinstance(module, (*LAYER_TYPES, _BatchNorm)):
         return f'{name} ({type(module).__name__}) cannot be cut by channels'
     return None
 
 
-def is_depthwise(conv: nn.Module) -> bool:
-    """Whether each output channel of a convolution reads its own input channel alone."""
-    return isinstance(conv, nn.Conv2d) and conv.groups > 1 and conv.groups == conv.in_channels == conv.out_channels
+def _reasons(group: ChannelGroup, outputs: set[str], protect: Sequence[str], frozen: set[str],
+             hidden: dict[str, nn.Module]) -> Iterator[str]:
+    """Why a group must keep its channels, the plainest reason first."""
+    written = group.modules('out')
+    yield from (f'{layer} is an output of the network' for layer in written if layer in outputs)
+    yield from (f'{layer} is protected by configuration' for layer in written
+                if any(layer == name or layer.startswith(name + '.') for name in protect))
+    if group.protected:
+        yield group.protected
+    yield from (f'{layer} is frozen' for layer in written if layer in frozen)
+    yield from (f'{name}, which the traced pass does not run, may read these channels'
+                for name, layer in hidden.items() if _may_read(layer, group.width))
 
 
-def _protect(group: ChannelGroup, outputs: set[str], protect: Sequence[str]) -> ChannelGroup:
-    reason = group.protected
-    for layer in group.modules('out'):
-        if layer in outputs:
-            reason = f'{layer} is an output of the network'
-            break
-        if any(layer == name or layer.startswith(name + '.') for name in protect):
-            reason = f'{layer} is protected by configuration'
-            break
-    return ChannelGroup(group.name, group.width, group.members, reason)
+def _protect(group: ChannelGroup, reasons: Iterator[str]) -> ChannelGroup:
+    return replace(group, protected=next(reasons, None))

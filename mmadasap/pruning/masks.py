@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .groups import ChannelGroup, is_depthwise
+from .grouped import is_depthwise, is_grouped
+from .groups import ChannelGroup
 
 Kept = dict[str, Tensor]
 """Group name -> bool tensor (width,), True for live channels."""
@@ -42,6 +43,9 @@ def tensor_cuts(model: nn.Module, groups: Iterable[ChannelGroup], kept: Kept) ->
 
 def _tensors_of(module: nn.Module, side: str) -> list[tuple[str, int, int]]:
     """(name, dimension, length) of each tensor of ``module`` that runs along its output or input channels."""
+    if side == 'in' and is_grouped(module):
+        # Its weight has no column for each input: those of a removed group go with the rows.
+        return []
     if side == 'in' and not is_depthwise(module):
         return [('weight', 1, module.weight.shape[1])]
     names = ('weight', 'bias', 'running_mean', 'running_var')

@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmadasap.errors import UserError
 
 from .branches import IdentityPath, replace_block
+from .groups import is_channel_vector
 from .masks import Cuts, model_tensors, state_tensors
 
 ChannelSpec = dict[str, dict[str, Any]]
@@ -58,10 +59,10 @@ def _select(tensor: Tensor, dims: Mapping[int, Tensor]) -> Tensor:
 def _update_widths(module: nn.Module) -> None:
     rows = module.weight.shape[0]
     if isinstance(module, nn.Conv2d):
-        depthwise = module.groups > 1
+        if module.groups > 1:
+            module.groups = rows // (module.out_channels // module.groups)
         module.out_channels = rows
-        module.groups = rows if depthwise else 1
-        module.in_channels = rows if depthwise else module.weight.shape[1]
+        module.in_channels = module.groups * module.weight.shape[1]
     elif isinstance(module, nn.Linear):
         module.out_features, module.in_features = module.weight.shape
     else:
@@ -76,6 +77,8 @@ def widths_of(module: nn.Module) -> dict[str, int]:
         return dict(in_features=module.in_features, out_features=module.out_features)
     if isinstance(module, _BatchNorm):
         return dict(num_features=module.num_features)
+    if is_channel_vector(module):
+        return dict(num_features=len(module.weight))
     raise UserError(f'{type(module).__name__} has no prunable widths.')
 
 
@@ -108,6 +111,7 @@ def rebuild(model: nn.Module, spec: ChannelSpec) -> nn.Module:
     Raises:
         UserError: A module or a width that does not fit ``model``.
     """
+    check_spec(spec)
     modules = dict(model.named_modules())
     blocks = {name: entry for name, entry in spec.items() if isinstance(entry, Mapping) and 'gone' in entry}
     widths = {name: entry for name, entry in spec.items() if name not in blocks}
@@ -136,13 +140,39 @@ def _check_block(name: str, block: nn.Module, entry: Mapping) -> None:
                         f'of {type(block).__name__}; the specification belongs to another model.')
 
 
-def _check_widths(name: str, have: dict[str, int], want: dict[str, int]) -> None:
-    if not isinstance(want, Mapping) or set(want) != set(have):
-        raise UserError(f'channels[{name!r}]={want!r} must give exactly {sorted(have)}.')
+def check_spec(spec: Any) -> None:
+    """Refuses what cannot be the widths of any network.
+
+    Raises:
+        UserError: Naming the key and its value.
+    """
+    if not isinstance(spec, Mapping):
+        raise UserError(f'channels={spec!r} must be a dict that gives the widths of each module by its name.')
+    for name, widths in spec.items():
+        if not isinstance(widths, Mapping):
+            raise UserError(f'channels[{name!r}]={widths!r} must be a dict that gives the widths by their names.')
+        for key, value in () if 'gone' in widths else widths.items():
+            if type(value) is not int or value < 1:
+                raise UserError(f'channels[{name!r}][{key!r}]={value!r} must be a whole number of at least 1.')
+
+
+def _check_widths(name: str, have: dict[str, int], want: Mapping[str, int]) -> None:
+    if set(want) != set(have):
+        raise UserError(f'channels[{name!r}]={dict(want)!r} must give exactly {sorted(have)}.')
     for key, value in want.items():
-        if type(value) is not int or not 1 <= value <= have[key]:
+        if value > have[key]:
             raise UserError(f'channels[{name!r}][{key!r}]={value!r} must be a whole number from 1 to {have[key]}, '
                              'the width of the dense model.')
+    if 'groups' in have and not _same_groups(have, want):
+        raise UserError(f'channels[{name!r}]={dict(want)!r} does not leave whole groups of {have!r}, the dense '
+                         "model's convolution.")
+
+
+def _same_groups(have: Mapping[str, int], want: Mapping[str, int]) -> bool:
+    """Whether a convolution of the widths ``want`` has groups of the size ``have`` has, or is as ungrouped as it."""
+    if have['groups'] == 1:
+        return want['groups'] == 1
+    return all(want[k] * have['groups'] == have[k] * want['groups'] for k in ('in_channels', 'out_channels'))
 
 
 def _resize(module: nn.Module, widths: dict[str, int]) -> None:

@@ -1,7 +1,14 @@
 """Telling networks of the same architecture but different pruning apart by their weights."""
+from typing import Any
+
 from torch import Tensor, nn
 
+from mmadasap.errors import UserError
+
 from .groups import LAYER_TYPES
+
+# How many weights an error names.
+SHOWN = 3
 
 
 def width_mismatches(model: nn.Module, checkpoint: dict[str, Tensor]) -> list[str]:
@@ -15,3 +22,30 @@ def width_mismatches(model: nn.Module, checkpoint: dict[str, Tensor]) -> list[st
         name for name, weight in weights.items()
         if name in checkpoint and weight.shape[1:] != checkpoint[name].shape[1:]
     ]
+
+
+def describe_mismatches(model: nn.Module, checkpoint: dict[str, Tensor]) -> str:
+    """The first few of :func:`width_mismatches` with both shapes; empty where there are none."""
+    names, own = width_mismatches(model, checkpoint), model.state_dict()
+    if not names:
+        return ''
+    shown = ', '.join(f'{n} {tuple(checkpoint[n].shape)} in the checkpoint and {tuple(own[n].shape)} in the model'
+                      for n in names[:SHOWN])
+    return f'{len(names)} weights differ: {shown}'
+
+
+def refuse_other_widths(model: nn.Module) -> nn.Module:
+    """Lets ``model`` refuse a state dict of other widths, whoever loads it; returns ``model``.
+
+    Raises:
+        UserError: When such weights are loaded, naming the first few with both shapes.
+    """
+    model._register_load_state_dict_pre_hook(_refuse, with_module=True)
+    return model
+
+
+def _refuse(model: nn.Module, state: dict[str, Any], prefix: str, *_) -> None:
+    differing = describe_mismatches(model, {k.removeprefix(prefix): v for k, v in state.items()})
+    if differing:
+        raise UserError(f'These are weights of a network of other widths than this pruned one ({differing}); use the '
+                        'config that was written with them (slim.py beside a pruned one), or weights of this one.')

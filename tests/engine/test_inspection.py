@@ -38,6 +38,6 @@ def test_a_dense_checkpoint_has_nothing_to_show(folder):
 
 
 def test_a_pruned_checkpoint_without_its_config_says_so(tmp_path):
-    torch.save(dict(channel_pruning=dict(channels={}), state_dict={}), tmp_path / 'c.pth')
+    torch.save(dict(channel_pruning=dict(channels={}), state_dict=dict(w=torch.ones(1))), tmp_path / 'c.pth')
     with pytest.raises(UserError, match='not its config'):
         inspect_slim(str(tmp_path / 'c.pth'))

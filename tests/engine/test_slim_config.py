@@ -61,8 +61,8 @@ def test_channels_of_checkpoints():
 def test_the_guard_is_added_once():
     cfg = Config(dict(custom_hooks=[dict(type='EMAHook')]))
     add_guard(cfg)
-    add_guard(cfg)
-    assert cfg.custom_hooks == [dict(type='EMAHook'), dict(type='mmadasap.WidthGuardHook')]
+    add_guard(cfg, whole=True)
+    assert cfg.custom_hooks == [dict(type='EMAHook'), dict(type='mmadasap.WidthGuardHook', whole=True)]
     bare = Config()
     add_guard(bare)
     assert len(bare.custom_hooks) == 1

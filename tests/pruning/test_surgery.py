@@ -171,7 +171,7 @@ def test_channels_last_survives():
     ({'norm1': dict(num_features=7)}, "=7 must be a whole number from 1 to 6"),
     ({'norm1': dict(num_features=2.0)}, "=2.0 must be"),
     ({'norm1': dict(width=2)}, r"must give exactly \['num_features'\]"),
-    ({'norm1': 4}, "=4 must give exactly"),
+    ({'norm1': 4}, "=4 must be a dict"),
     ({'act': dict(num_features=2)}, 'ReLU has no prunable widths'),
 ])
 def test_a_specification_that_does_not_fit_changes_nothing(spec, message):

@@ -185,6 +185,63 @@ def test_a_published_slim_checkpoint_tests_like_the_original(trained):
     assert lines[0] == lines[1]
 
 
+@pytest.mark.slow
+def test_test_time_augmentation_of_a_slim_checkpoint(trained):
+    root, _ = trained
+    for config in (DENSE, root / 'slim/slim.py'):
+        out = tool('test.py', config, root / 'slim/epoch_3.pth', '--tta', '--work-dir', root / 'tta',
+                   *small(root / 'data'), cwd=root)
+        assert any(line.startswith('| mAP') for line in out.stdout.splitlines())
+
+
+@pytest.mark.slow
+def test_a_slim_config_fine_tunes_and_resumes_with_other_classes(trained):
+    root, _ = trained
+    config = root / 'fine.py'
+    config.write_text(f"_base_ = '{root}/slim/slim.py'\nload_from = '{root}/slim/epoch_3.pth'\n"
+                      "model = dict(bbox_head=dict(num_classes=2))\n"
+                      "train_dataloader = dict(dataset=dict(metainfo=dict(classes=('disk', 'star'))))\n"
+                      "val_dataloader = dict(dataset=dict(metainfo=dict(classes=('disk', 'star'))))\n")
+    options = [o for o in small(root / 'data') if not o.startswith(('train_cfg', 'param'))]
+    for epochs, resume in ((1, []), (2, ['--resume'])):
+        tool('train.py', config, '--work-dir', root / 'fine', *resume, *options, f'train_cfg.max_epochs={epochs}',
+             'train_cfg.val_interval=9', 'param_scheduler=None', cwd=root)
+    assert (root / 'fine/epoch_2.pth').exists()
+    found = tool('test.py', config, root / 'slim/epoch_3.pth', '--work-dir', root / 'test', *options, cwd=root,
+                 check=False)
+    assert found.returncode == 1 and 'bbox_head.cls_convs' in found.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_an_export_is_checked_measured_and_evaluated(trained):
+    root, _ = trained
+    config = root / 'export.py'
+    config.write_text(f"_base_ = '{root}/slim/slim.py'\n")
+    out = tool('export_onnx.py', config, root / 'slim/epoch_3.pth', '--out', root / 'slim.onnx', '--evaluate', cwd=root)
+    found = json.loads((root / 'slim.onnx.json').read_text())
+    assert found['differences']['scores'] < 1e-4 and found['differences']['boxes'] < 0.1
+    assert found['costs']['slim']['parameters'] < found['costs']['dense']['parameters']
+    assert found['costs']['slim']['onnx_bytes'] < found['costs']['dense']['onnx_bytes']
+    assert 'largest absolute difference to PyTorch over 3 images' in out.stdout and 'mAP by ONNX Runtime' in out.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name, args', [
+    ('test.py', [DENSE, 'cut.pth']),
+    ('train.py', [DENSE, '--resume', 'cut.pth']),
+    ('inspect_slim.py', ['cut.pth']),
+    ('publish_model.py', ['cut.pth', 'x.pth']),
+    ('export_onnx.py', [DENSE, 'cut.pth', '--out', 'x.onnx']),
+])
+def test_a_truncated_checkpoint_is_one_sentence_from_every_tool(trained, tmp_path, name, args):
+    data = (trained[0] / 'slim/epoch_3.pth').read_bytes()
+    (tmp_path / 'cut.pth').write_bytes(data[:len(data) // 2])
+    found = tool(name, *args, cwd=tmp_path, check=False)
+    assert found.returncode == 1 and 'Traceback' not in found.stderr
+    assert re.match('Error: cut.pth cannot be read as a checkpoint', found.stderr.strip().splitlines()[-1])
+    assert not list(tmp_path.glob('x*'))
+
+
 @pytest.mark.parametrize('name, args, message', [
     ('train.py', ['nowhere.py'], "Error: There is no config file 'nowhere.py'"),
     ('train.py', [ADASAP], "Error: There is no checkpoint 'work_dirs/quickstart/dense/epoch_14.pth'"),
@@ -198,6 +255,7 @@ def test_a_published_slim_checkpoint_tests_like_the_original(trained):
     ('measure_sharpness.py', [DENSE, 'nowhere.pth'], "Error: There is no checkpoint 'nowhere.pth'"),
     ('print_groups.py', ['nowhere.py'], "Error: There is no config file 'nowhere.py'"),
     ('publish_model.py', ['nowhere.pth', 'x.pth'], "Error: There is no checkpoint 'nowhere.pth'"),
+    ('export_onnx.py', [DENSE, 'nowhere.pth', '--out', 'x.onnx'], "Error: There is no checkpoint 'nowhere.pth'"),
     ('inspect_slim.py', ['nowhere.pth'], "Error: There is no checkpoint 'nowhere.pth'"),
     ('quickstart.py', ['--data', 'nowhere'], "Error: There is no data folder 'nowhere'"),
 ])

@@ -1,6 +1,7 @@
 """No half-loaded networks: mmengine leaves weights of other shapes out with a log line."""
 from mmengine.hooks import Hook
 
+from mmadasap.engine.checkpoint import check_whole
 from mmadasap.engine.host import bare_model
 from mmadasap.engine.slim_config import check_widths
 from mmadasap.registry import HOOKS
@@ -10,16 +11,27 @@ from mmadasap.registry import HOOKS
 class WidthGuardHook(Hook):
     """Refuses a checkpoint of a network that is pruned differently from the run's, before its weights are loaded.
 
-    A different number of classes is no difference. ``tools/train.py`` and ``tools/test.py`` add this hook, and slim
-    configs carry it.
+    A different number of classes is no difference for a start from other weights; a run that resumes, and with
+    ``whole=True`` any, needs every weight. ``tools/train.py`` and ``tools/test.py`` add this hook, and slim configs
+    carry it.
+
+    Args:
+        whole: Whether a checkpoint must have all of the model's weights even where nothing is resumed.
 
     Raises:
-        UserError: As :func:`mmadasap.engine.slim_config.check_widths`.
+        UserError: As :func:`mmadasap.engine.slim_config.check_widths` and
+            :func:`mmadasap.engine.checkpoint.check_whole`.
     """
 
     # After ChannelPruningHook, which adopts the widths of its own checkpoints.
     priority = 'LOWEST'
 
+    def __init__(self, whole: bool = False):
+        self.whole = whole
+
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Compares input widths."""
-        check_widths(bare_model(runner.model), checkpoint)
+        """Compares input widths, and all shapes where all weights are needed."""
+        model = bare_model(runner.model)
+        check_widths(model, checkpoint)
+        if self.whole or runner._resume:
+            check_whole(model, checkpoint)

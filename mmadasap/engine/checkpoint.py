@@ -1,0 +1,148 @@
+"""Reading checkpoints and configs from files, refusing what is damaged in one sentence."""
+import os.path as osp
+from typing import Any, Optional
+
+from mmengine.config import Config
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor, nn
+
+from mmadasap.errors import UserError
+from mmadasap.pruning import check_spec
+
+SLIM_TYPE = 'mmadasap.SlimModel'
+# How many weights an error names.
+SHOWN = 3
+
+
+def check_checkpoint(path: str) -> None:
+    """Refuses a local checkpoint that is not there; addresses are left to mmengine.
+
+    Raises:
+        UserError: Naming the file.
+    """
+    if '://' not in path and not osp.isfile(path):
+        raise UserError(f'There is no checkpoint {path!r} to load from; train it first, or give the path of another.')
+
+
+def read_checkpoint(path: str) -> dict:
+    """Loads a checkpoint to the processor and checks that it holds weights and, if pruned, sound widths.
+
+    Raises:
+        UserError: Naming the file, and the key and value that are wrong.
+    """
+    check_checkpoint(path)
+    try:
+        loaded = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    except Exception as error:
+        raise UserError(f'{path} cannot be read as a checkpoint ({_brief(error)}); the file is damaged.') from None
+    if not isinstance(loaded, dict):
+        raise UserError(f'{path} holds a {type(loaded).__name__} where a checkpoint is a dict; give another file.')
+    weights = loaded.get('state_dict', loaded)
+    if not isinstance(weights, dict) or not weights:
+        raise UserError(f'{path}: state_dict={_shown(weights)} holds no weights; the file is damaged or is no '
+                        'checkpoint.')
+    for key, value in weights.items():
+        if not isinstance(value, Tensor):
+            raise UserError(f'{path}: {key}={_shown(value)} is no tensor of weights; the file is damaged or is no '
+                            'checkpoint.')
+    try:
+        checkpoint_channels(loaded)
+    except UserError as error:
+        raise UserError(f'{path}: {error}') from None
+    return loaded
+
+
+def checkpoint_channels(checkpoint: dict) -> Optional[dict]:
+    """Widths of the slim network a loaded checkpoint holds, from its own key or its config; None for a dense one.
+
+    Raises:
+        UserError: Naming the key and value that are wrong.
+    """
+    channels = None
+    if 'channel_pruning' in checkpoint:
+        state = checkpoint['channel_pruning']
+        if not isinstance(state, dict) or 'channels' not in state:
+            raise UserError(f'channel_pruning={_shown(state)} has no channels; the file is damaged.')
+        channels = state['channels']
+    else:
+        model = checkpoint_config(checkpoint).get('model', {})
+        if model.get('type') == SLIM_TYPE:
+            channels = model.get('channels', {}).to_dict()
+    if channels is not None:
+        check_spec(channels)
+    return channels
+
+
+def checkpoint_config(checkpoint: dict) -> Config:
+    """The config a pruned checkpoint carries; an empty one where there is none or a dense network's.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    meta = checkpoint.get('meta') or {}
+    if not isinstance(meta, dict):
+        raise UserError(f'meta={_shown(meta)} is no dict; the file is damaged.')
+    text = meta.get('cfg') or ''
+    if SLIM_TYPE not in text:
+        return Config()
+    try:
+        return Config.fromstring(text, '.py')
+    except Exception as error:
+        raise UserError(f"meta['cfg']={_shown(text)} cannot be read as a config ({_brief(error)}); the file is "
+                        'damaged.') from None
+
+
+def load_config(path: str) -> Config:
+    """The config in a file.
+
+    Raises:
+        UserError: There is no such file, or it cannot be read.
+    """
+    if not osp.isfile(path):
+        raise UserError(f'There is no config file {path!r}; give the path of one, e.g. from configs/.')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:
+        raise UserError(f'{path} cannot be read as a config ({_brief(error)}); correct it.') from None
+
+
+def check_model(cfg: Config) -> None:
+    """Refuses a config without a model.
+
+    Raises:
+        UserError: Showing what stands in its place.
+    """
+    if 'type' not in (cfg.get('model') or {}):
+        raise UserError(f'The config {cfg.filename} has model={_shown(cfg.get("model"))} where a dict with a '
+                        'type is needed; correct or replace it.')
+
+
+def check_whole(model: nn.Module, checkpoint: dict) -> None:
+    """Refuses a loaded checkpoint that would leave a part of ``model`` without weights.
+
+    Raises:
+        UserError: Naming the first few tensors that are missing or of another shape.
+    """
+    loaded, wrong = checkpoint.get('state_dict', checkpoint), []
+    loaded = {key.removeprefix('module.'): value for key, value in loaded.items()}
+    for name, tensor in model.state_dict().items():
+        if name.endswith('num_batches_tracked'):
+            continue
+        if name not in loaded:
+            wrong.append(f'{name} is missing')
+        elif loaded[name].shape != tensor.shape:
+            wrong.append(f'{name} is {tuple(loaded[name].shape)} in the checkpoint and {tuple(tensor.shape)} in the '
+                         'model')
+    if wrong:
+        raise UserError(f'The checkpoint does not fit the model ({len(wrong)} weights: {", ".join(wrong[:SHOWN])}); '
+                        'use the config it was trained with.')
+
+
+def _brief(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f'{type(error).__name__}: {lines[0][:200]}' if lines else type(error).__name__
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f'{text[:77]}...'

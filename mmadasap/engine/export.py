@@ -1,0 +1,93 @@
+"""From a config and a checkpoint to a checked ONNX file."""
+import os.path as osp
+from collections.abc import Sequence
+from typing import Optional
+
+from mmengine.config import Config
+from torch import nn
+
+from mmadasap.engine.checkpoint import SLIM_TYPE
+from mmadasap.engine.launch import adopt_slim_model, build_network, load_network
+from mmadasap.errors import UserError
+from mmadasap.export import deployable, fit, largest_differences, open_onnx, read_images, test_images, write_onnx
+from mmadasap.export.evaluate import evaluate_onnx
+from mmadasap.export.images import common_size
+from mmadasap.export.report import ExportCost, format_costs, measure_exports
+from mmadasap.latency import describe_machine
+
+# Images an export is checked on where none are named.
+CHECKED = 8
+
+
+def export_onnx(cfg: Config,
+                checkpoint: str,
+                out: str,
+                nms: bool = False,
+                size: Optional[Sequence[int]] = None,
+                images: Optional[Sequence[str]] = None,
+                evaluate: bool = False) -> dict:
+    """Writes the network of a checkpoint as ONNX file, checks it on real images and measures it.
+
+    Args:
+        cfg: Config of the model, dense or slim.
+        checkpoint: Path of its weights.
+        out: The file to write.
+        nms: Whether a detector ends with non-maximum suppression.
+        size: (H, W) of its images; None takes that of the checked images.
+        images: Image files to check on; None takes the first of the test set.
+        evaluate: Whether the test set is run through the file.
+
+    Returns:
+        ``differences`` (output -> largest absolute difference to PyTorch), ``costs`` (of this network, and of the dense
+        one it was cut from), ``metrics`` if evaluated, and what was measured on, as plain data.
+
+    Raises:
+        UserError: A model that cannot be exported, a damaged checkpoint, or images that cannot be read.
+    """
+    cfg = Config(cfg._cfg_dict.to_dict())
+    model = load_network(cfg, checkpoint)
+    adopt_slim_model(cfg, checkpoint)
+    if images is None:
+        shown = test_images(cfg, CHECKED)
+        size = tuple(size or common_size(shown, getattr(model.data_preprocessor, 'pad_size_divisor', 1)))
+    elif size is None:
+        raise UserError('--images needs --input-size H W, the size they are resized to.')
+    else:
+        size = tuple(size)
+        shown = read_images(images, size)
+    network = deployable(model, size, nms)
+    write_onnx(network, size, out)
+    session, blank = open_onnx(out), network.normalized.blank()
+    batch = fit(shown, size, blank)
+    # Suppression takes longer the more boxes there are, which says nothing about the network.
+    networks = _dense(cfg, size) | {'slim' if cfg.model.type == SLIM_TYPE else 'dense': deployable(model, size)}
+    result = dict(
+        checkpoint=osp.abspath(checkpoint), size=list(size), nms=nms, images=len(batch),
+        differences=largest_differences(network, session, batch),
+        costs={name: c.to_dict() for name, c in measure_exports(networks, size, batch[:1]).items()},
+        machine=describe_machine())
+    if evaluate:
+        result['metrics'] = {k: float(v) for k, v in evaluate_onnx(cfg, session, size, blank).items()}
+    return result
+
+
+def _dense(cfg: Config, size: tuple[int, int]) -> dict[str, nn.Module]:
+    """The dense network a slim one was cut from, untrained: time and size do not depend on the weights' values."""
+    if cfg.model.type != SLIM_TYPE:
+        return {}
+    model = cfg.model.to_dict()
+    model.pop('channels')
+    dense = Config(dict(cfg.to_dict(), model=model | dict(type=model.pop('detector'))))
+    return {'dense': deployable(build_network(dense), size)}
+
+
+def format_export(result: dict) -> str:
+    """What people want to know of :func:`export_onnx`."""
+    lines = [f'largest absolute difference to PyTorch over {result["images"]} images: '
+             + ', '.join(f'{name} {value:.2e}' for name, value in result['differences'].items())]
+    lines.append(format_costs({name: ExportCost(**cost) for name, cost in result['costs'].items()}))
+    machine, (height, width) = result['machine'], result['size']
+    lines.append(f'one image of {height} x {width}, without suppression, on {machine["device"]}, '
+                 f'{machine["threads"]} threads, median')
+    lines += [f'{name} by ONNX Runtime: {value:.4f}' for name, value in result.get('metrics', {}).items()]
+    return '\n'.join(lines)
