@@ -1,5 +1,13 @@
 """Registered model parts."""
-from .slim_model import SlimModel
-from .ssd_head import SSDHead
+from mmadasap.hosts import is_installed, stand_in
+from mmadasap.registry import MODELS
 
-__all__ = ['SSDHead', 'SlimModel']
+from .slim_model import SlimModel
+
+__all__ = ['SlimModel']
+
+if is_installed('mmdet'):
+    from .ssd_head import SSDHead
+    __all__ += ['SSDHead']
+else:
+    stand_in(MODELS, 'mmdet', 'SSDHead')
