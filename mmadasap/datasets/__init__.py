@@ -12,8 +12,11 @@ if is_installed('mmdet'):
 else:
     stand_in(DATASETS, 'mmdet', 'VOCDataset')
 
+_CLASSIFICATION = ['CIFAR10', 'CIFAR10C', 'ImageNet', 'ImageNetC', 'ImageNetV2']
 if is_installed('mmpretrain'):
     from .cifar10 import CIFAR10
-    __all__ += ['CIFAR10']
+    from .cifar10_c import CIFAR10C
+    from .imagenet import ImageNet, ImageNetC, ImageNetV2
+    __all__ += _CLASSIFICATION
 else:
-    stand_in(DATASETS, 'mmpretrain', 'CIFAR10')
+    stand_in(DATASETS, 'mmpretrain', *_CLASSIFICATION)
