@@ -1,9 +1,7 @@
 """Measures how sharp checkpoints are (Eq. 9): measure_sharpness.py CONFIG CHECKPOINT [CONFIG CHECKPOINT ...]."""
 import argparse
 
-from mmengine.config import Config
-
-from mmadasap.engine.launch import check_load_from, pairs, run_tool
+from mmadasap.engine.launch import check_load_from, load_config, pairs, run_tool
 from mmadasap.evaluation.sharpness import evaluate_sharpness
 from mmadasap.fileio import write_json
 
@@ -19,7 +17,7 @@ def main() -> None:
     args = parser.parse_args()
     results = {}
     for config, checkpoint in pairs(args.pairs):
-        cfg = Config.fromfile(config)
+        cfg = load_config(config)
         cfg.load_from = checkpoint
         check_load_from(cfg)
         results[checkpoint] = evaluate_sharpness(cfg, checkpoint, args.rho, args.batches, args.steps).to_dict()

@@ -2,10 +2,9 @@
 import argparse
 
 import torch
-from mmengine.config import Config
 
 from mmadasap.engine.host import raw_outputs
-from mmadasap.engine.launch import build_network, check_config, run_tool
+from mmadasap.engine.launch import build_network, load_config, run_tool
 from mmadasap.pruning import format_groups, trace_groups
 
 
@@ -16,8 +15,7 @@ def main() -> None:
     parser.add_argument('--input-size', type=int, nargs=2, default=[512, 512], metavar=('H', 'W'), help='traced input')
     parser.add_argument('--protect', nargs='*', default=[], help='modules whose output channels are all kept')
     args = parser.parse_args()
-    check_config(args.config)
-    model = build_network(Config.fromfile(args.config))
+    model = build_network(load_config(args.config))
     print(format_groups(trace_groups(model, torch.zeros(1, 3, *args.input_size), raw_outputs, args.protect)))
 
 

@@ -12,11 +12,10 @@ if is_installed('mmdet'):
 else:
     stand_in(DATASETS, 'mmdet', 'VOCDataset')
 
-_CLASSIFICATION = ['CIFAR10', 'CIFAR10C', 'ImageNet', 'ImageNetC', 'ImageNetV2']
 if is_installed('mmpretrain'):
     from .cifar10 import CIFAR10
     from .cifar10_c import CIFAR10C
     from .imagenet import ImageNet, ImageNetC, ImageNetV2
-    __all__ += _CLASSIFICATION
+    __all__ += ['CIFAR10', 'CIFAR10C', 'ImageNet', 'ImageNetC', 'ImageNetV2']
 else:
-    stand_in(DATASETS, 'mmpretrain', *_CLASSIFICATION)
+    stand_in(DATASETS, 'mmpretrain', 'CIFAR10', 'CIFAR10C', 'ImageNet', 'ImageNetC', 'ImageNetV2')

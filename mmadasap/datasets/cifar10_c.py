@@ -40,8 +40,9 @@ class CIFAR10C(BaseDataset):
         """Reads this severity's images, a fifth of the file, in the order of the test set."""
         images, labels = self._load(self.corruption), self._load('labels')
         if images.ndim != 4 or images.shape[3] != 3 or len(images) % SEVERITIES or labels.shape != (len(images), ):
-            raise UserError(f'{self.corruption}.npy and labels.npy in {self.data_root!r} have shapes {images.shape} and '
-                            f'{labels.shape}, where (5 n, 32, 32, 3) and (5 n,) are needed; extract the data set anew.')
+            raise UserError(f'{self.corruption}.npy and labels.npy in {self.data_root!r} have shapes {images.shape} '
+                            f'and {labels.shape}, where (5 n, 32, 32, 3) and (5 n,) are needed; extract the data set '
+                            'anew.')
         count = len(images) // SEVERITIES
         part = slice((self.severity - 1) * count, self.severity * count)
         return [

@@ -16,6 +16,7 @@ from torch import nn
 
 from mmadasap.engine.slim_config import check_widths, checkpoint_channels, make_slim
 from mmadasap.errors import UserError
+from mmadasap.hosts import check_scope
 from mmadasap.registry import MODELS
 
 # A wrapper and its mixed-precision sibling.
@@ -66,15 +67,28 @@ def check_checkpoint(path: str) -> None:
         raise UserError(f'There is no checkpoint {path!r} to load from; train it first, or give the path of another.')
 
 
+def load_config(path: str) -> Config:
+    """The config in a file; mmpretrain's keep what belongs to the model's data_preprocessor beside the model.
+
+    Raises:
+        UserError: There is no such file, or the library it is for is not installed.
+    """
+    check_config(path)
+    cfg = Config.fromfile(path)
+    check_scope(cfg)
+    if cfg.get('data_preprocessor') and cfg.get('model'):
+        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    return cfg
+
+
 def read_config(args: argparse.Namespace) -> Config:
     """The config named on the command line, with its overrides, launcher and work directory.
 
     Raises:
-        UserError: There is no such file.
+        UserError: As :func:`load_config`.
     """
-    check_config(args.config)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config)
     cfg.launcher = args.launcher
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
-import torch
 from mmengine.evaluator import BaseMetric
 
 from mmadasap.errors import UserError
@@ -12,7 +11,7 @@ from mmadasap.registry import METRICS
 
 from .robustness import RobustnessResult
 
-# Mean error of AlexNet over the five severities (Hendrycks and Dietterich 2019; figures of github.com/hendrycks/robustness).
+# Mean error of AlexNet over the five severities (Hendrycks and Dietterich 2019, github.com/hendrycks/robustness).
 ALEXNET_ERRORS = dict(
     gaussian_noise=0.886428, shot_noise=0.894468, impulse_noise=0.922640, defocus_blur=0.819880, glass_blur=0.826268,
     motion_blur=0.785948, zoom_blur=0.798360, snow=0.866816, frost=0.826572, fog=0.819324, brightness=0.564592,
@@ -62,7 +61,8 @@ class RobustAccuracy(BaseMetric):
                 raise UserError("RobustAccuracy: a sample does not say which data set it is of; use mmadasap's data "
                                 "sets and dict(type='PackInputs', meta_keys=('img_path', 'shift')).")
             scores = sample['pred_score']
-            rank = int((scores > scores[sample['gt_label'].to(scores.device)]).sum())
+            # Ties and scores that are not finite count as not found.
+            rank = int((~(scores < scores[sample['gt_label'].to(scores.device)])).sum()) - 1
             # Interned: there may be millions.
             self.results.append((sys.intern(sample['shift']), rank))
 
@@ -76,7 +76,7 @@ class RobustAccuracy(BaseMetric):
                             'the ConcatDataset.')
         found = {}
         for k in self.topk:
-            top = {shift: 100 * torch.tensor([r < k for r in rows]).float().mean().item() for shift, rows in ranks.items()}
+            top = {shift: 100 * sum(rank < k for rank in rows) / len(rows) for shift, rows in ranks.items()}
             found |= {f'top{k}': top['clean']}
             found |= {f'{name}/top{k}': value for name, value in top.items() if name.startswith('v2/')}
             if k == 1:
@@ -97,10 +97,9 @@ def summarize(top1: Mapping[str, float], reference: Optional[Mapping[str, float]
         corruptions of the error relative to it) where all five severities of all of them are there.
     """
     variants = {name.partition('/')[2]: value for name, value in top1.items() if name.startswith('v2/')}
-    ratio = RobustnessResult(top1['clean'])
-    found = {}
-    for variant, value in variants.items():
-        found['R_V2' if variant == MAIN_VARIANT else f'R_V2/{variant}'] = value / top1['clean'] if value else 0.0
+    clean = top1['clean'] or float('nan')
+    ratio = RobustnessResult(clean)
+    found = {'R_V2' if v == MAIN_VARIANT else f'R_V2/{v}': value / clean for v, value in variants.items()}
     for name, value in top1.items():
         if name.startswith('c/'):
             _, corruption, severity = name.split('/')

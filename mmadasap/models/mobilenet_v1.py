@@ -19,7 +19,8 @@ _DEPTHWISE, _POINTWISE = 'depthwise_conv', 'pointwise_conv'
 # Position in a flat block, or name in timm's, -> our name.
 _LAYERS = {
     '0': f'{_DEPTHWISE}.conv', '1': f'{_DEPTHWISE}.bn', '3': f'{_POINTWISE}.conv', '4': f'{_POINTWISE}.bn',
-    'conv_dw': f'{_DEPTHWISE}.conv', 'bn1': f'{_DEPTHWISE}.bn', 'conv_pw': f'{_POINTWISE}.conv', 'bn2': f'{_POINTWISE}.bn',
+    'conv_dw': f'{_DEPTHWISE}.conv', 'bn1': f'{_DEPTHWISE}.bn',
+    'conv_pw': f'{_POINTWISE}.conv', 'bn2': f'{_POINTWISE}.bn',
 }
 
 
