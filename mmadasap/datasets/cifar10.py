@@ -25,7 +25,7 @@ class CIFAR10(BaseDataset):
         train/<class>/*.jpg, test/<class>/*.jpg                 (or .png)
         data_batch_1.bin ... data_batch_5.bin, test_batch.bin   (also in cifar-10-batches-bin/)
 
-    Gives ``img`` (uint8 BGR, as mmcv loads images), ``gt_label``, ``img_id`` and ``shift`` ('clean'); no loading
+    Gives ``img`` (uint8 RGB, as mmpretrain's CIFAR10 does), ``gt_label``, ``img_id`` and ``shift`` ('clean'); no loading
     transform is needed.
 
     Args:
@@ -61,7 +61,7 @@ class CIFAR10(BaseDataset):
         image = cv2.imread(path, cv2.IMREAD_COLOR)
         if image is None:
             raise UserError(f'{path!r} is no readable image; extract the data set anew.')
-        return dict(img=image, gt_label=label, img_id=osp.relpath(path, self.data_root), shift='clean')
+        return dict(img=cv2.cvtColor(image, cv2.COLOR_BGR2RGB), gt_label=label, img_id=osp.relpath(path, self.data_root), shift='clean')
 
     def _of_batches(self, folder: str) -> list[dict]:
         found = []
@@ -71,7 +71,7 @@ class CIFAR10(BaseDataset):
                 raise UserError(f'{path!r} is missing or no whole number of records of {RECORD} bytes; extract the '
                                 'data set anew.')
             records = np.fromfile(path, np.uint8).reshape(-1, RECORD)
-            images = records[:, 1:].reshape(-1, 3, SIDE, SIDE)[:, ::-1].transpose(0, 2, 3, 1)
+            images = records[:, 1:].reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
             found += [dict(img=np.ascontiguousarray(image), gt_label=int(label), img_id=f'{name}/{i}', shift='clean')
                       for i, (image, label) in enumerate(zip(images, records[:, 0]))]
         return found

@@ -17,7 +17,7 @@ class CIFAR10C(BaseDataset):
     """One corruption and severity of the published CIFAR-10-C: ``data_root/<corruption>.npy`` and ``labels.npy``.
 
     Its severities are milder than ImageNet-C's, which :class:`mmadasap.datasets.Corrupt` applies: CIFAR-10 corrupted
-    with those is another, harder data set.
+    with those is another, harder data set. Images are RGB, as :class:`CIFAR10` gives them.
 
     Args:
         data_root: Folder of the extracted archive.
@@ -46,7 +46,7 @@ class CIFAR10C(BaseDataset):
         count = len(images) // SEVERITIES
         part = slice((self.severity - 1) * count, self.severity * count)
         return [
-            dict(img=np.ascontiguousarray(image[..., ::-1]), gt_label=int(label), img_id=f'test/{index}',
+            dict(img=np.array(image), gt_label=int(label), img_id=f'test/{index}',
                  shift=f'c/{self.corruption}/{self.severity}')
             for index, (image, label) in enumerate(zip(images[part], labels[part]))
         ]

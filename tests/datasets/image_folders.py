@@ -4,7 +4,7 @@ import numpy as np
 
 
 def image(value):
-    """A 32-pixel image whose blue, green and red tell it apart."""
+    """A 32-pixel image whose red, green and blue tell it apart."""
     return np.full((32, 32, 3), (value, value + 1, value + 2), np.uint8)
 
 
@@ -13,4 +13,4 @@ def write_images(folder, names, per_class=2):
     for position, name in enumerate(names):
         (folder / name).mkdir(parents=True)
         for number in range(per_class):
-            assert cv2.imwrite(str(folder / name / f'{number}.png'), image(10 * position))
+            assert cv2.imwrite(str(folder / name / f'{number}.png'), image(10 * position)[..., ::-1])

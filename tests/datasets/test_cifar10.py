@@ -15,7 +15,7 @@ def write_batches(folder, count=3):
     for number, name in enumerate([*(f'data_batch_{i}.bin' for i in range(1, 6)), 'test_batch.bin']):
         records = []
         for label in range(count):
-            rgb = image(10 * label + number)[..., ::-1]
+            rgb = image(10 * label + number)
             records.append(np.concatenate([[label], rgb.transpose(2, 0, 1).reshape(-1)]).astype(np.uint8))
         np.stack(records).tofile(folder / name)
 

@@ -8,7 +8,7 @@ from .image_folders import image
 
 
 def write(folder, count=4):
-    images = [image(10 * severity + i)[..., ::-1] for severity in range(1, 6) for i in range(count)]
+    images = [image(10 * severity + i) for severity in range(1, 6) for i in range(count)]
     np.save(folder / 'fog.npy', np.stack(images))
     np.save(folder / 'labels.npy', np.tile(np.arange(count), 5))
 

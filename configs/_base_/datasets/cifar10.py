@@ -1,7 +1,8 @@
 # CIFAR-10 in memory, from an image folder or the official binary version below data_root.
 data_root = 'data/cifar10/'
+input_size = 32
 train_pipeline = [
-    dict(type='RandomCrop', crop_size=32, padding=4),
+    dict(type='RandomCrop', crop_size=input_size, padding=4),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs'),
 ]

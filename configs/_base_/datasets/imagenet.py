@@ -1,15 +1,16 @@
 # ImageNet-1K in data/imagenet/{train,val}, one folder a class.
 data_root = 'data/imagenet/'
+input_size = 224
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='RandomResizedCrop', scale=224),
+    dict(type='RandomResizedCrop', scale=input_size),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='ResizeEdge', scale=256, edge='short'),
-    dict(type='CenterCrop', crop_size=224),
+    dict(type='CenterCrop', crop_size=input_size),
     dict(type='PackInputs'),
 ]
 train_dataloader = dict(
