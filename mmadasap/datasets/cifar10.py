@@ -25,8 +25,8 @@ class CIFAR10(BaseDataset):
         train/<class>/*.jpg, test/<class>/*.jpg                 (or .png)
         data_batch_1.bin ... data_batch_5.bin, test_batch.bin   (also in cifar-10-batches-bin/)
 
-    Gives ``img`` (uint8 RGB, as mmpretrain's CIFAR10 does), ``gt_label``, ``img_id`` and ``shift`` ('clean'); no loading
-    transform is needed.
+    Gives ``img`` (uint8 RGB, as mmpretrain's CIFAR10 does), ``gt_label``, ``img_id`` and ``shift`` ('clean'); no
+    loading transform is needed.
 
     Args:
         data_root: Folder in one of these layouts.
@@ -61,7 +61,8 @@ class CIFAR10(BaseDataset):
         image = cv2.imread(path, cv2.IMREAD_COLOR)
         if image is None:
             raise UserError(f'{path!r} is no readable image; extract the data set anew.')
-        return dict(img=cv2.cvtColor(image, cv2.COLOR_BGR2RGB), gt_label=label, img_id=osp.relpath(path, self.data_root), shift='clean')
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        return dict(img=image, gt_label=label, img_id=osp.relpath(path, self.data_root), shift='clean')
 
     def _of_batches(self, folder: str) -> list[dict]:
         found = []
