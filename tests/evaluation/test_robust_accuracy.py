@@ -9,6 +9,10 @@ from mmpretrain.structures import DataSample
 from mmadasap.errors import UserError
 from mmadasap.evaluation import RobustAccuracy, summarize
 from mmadasap.registry import METRICS
+from tests.datasets.image_folders import write_images
+from tests.datasets.test_imagenet import WNIDS
+from tests.toy_classifier import toy_classifier
+from tests.toys import make_runner
 
 
 def sample(shift, label, scores):
@@ -89,3 +93,31 @@ def test_what_is_missing_is_said():
         evaluate([sample('c/fog/1', 0, [1., 0.])])
     with pytest.raises(UserError, match="reference='vgg'"):
         RobustAccuracy(reference='vgg')
+
+
+def test_one_test_run_over_all_data_sets(tmp_path):
+    """Through the runner: what the pipeline packs reaches the metric, and accuracies are those of each data set."""
+    classes = dict(classes=('a', 'b', 'c'))
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs', meta_keys=('img_path', 'shift'))]
+    common = dict(data_root=str(tmp_path), metainfo=classes, pipeline=pipeline, test_mode=True)
+    write_images(tmp_path / 'val', WNIDS, per_class=4)
+    write_images(tmp_path / 'imagenetv2-top-images-format-val', ['0', '1', '2'])
+    write_images(tmp_path / 'fog' / '2', WNIDS)
+    runner = make_runner(
+        tmp_path, dict(type='OptimWrapper'), model=toy_classifier(), default_scope='mmpretrain',
+        test_dataloader=dict(
+            batch_size=5, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(type='ConcatDataset', datasets=[
+                dict(common, type='mmadasap.ImageNet', split='val'),
+                dict(common, type='mmadasap.ImageNetV2', variant='top-images'),
+                dict(common, type='mmadasap.ImageNetC', corruption='fog', severity=2),
+            ])),
+        test_cfg=dict(), test_evaluator=dict(type='mmadasap.RobustAccuracy', topk=(1, )))
+    # It sees class 1 everywhere.
+    with torch.no_grad():
+        runner.model.head.fc.weight.zero_()
+        runner.model.head.fc.bias.copy_(torch.tensor([0., 1., 0.5]))
+    found = runner.test()
+    third = pytest.approx(100 / 3)
+    assert found == {'robust/top1': third, 'robust/v2/top-images/top1': third, 'robust/R_V2/top-images': 1.0,
+                     'robust/c/fog/top1': third, 'robust/c/top1': third, 'robust/R_C': 1.0}
