@@ -13,6 +13,7 @@ from mmpretrain import ImageClassificationInferencer, get_model
 import mmadasap
 from mmadasap.engine.host import raw_outputs
 from mmadasap.engine.launch import adopt_slim_model, load_network
+from mmadasap.pruning import Budget, ChannelPruner, MagnitudeImportance
 from mmadasap.registry import MODELS
 from tests.toy_classifier import classifier_loader, toy_classifier
 from tests.toy_detector import detector_loader, toy_detector
@@ -114,7 +115,6 @@ def test_mesa_on_a_classifier(tmp_path):
 ], ids=['resnet50', 'mobilenet-v1', 'mobilenet-v2'])
 def test_masked_equals_slim(backbone, channels):
     """In double precision, with values everywhere, and unlike the dense network."""
-    from mmadasap.pruning import Budget, ChannelPruner, MagnitudeImportance
     init_default_scope('mmpretrain')
     cfg = toy_classifier(backbone, channels)
     model = randomize(MODELS.build(cfg)).double().eval()
