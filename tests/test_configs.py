@@ -13,6 +13,7 @@ from mmadasap.corruption.build import Settings, build
 from mmadasap.datasets.shapes import CLASSES, write_shapes
 from mmadasap.pruning import count_parameters
 from mmadasap.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
+from tests.latency_tables import write_made_up_table
 from tests.toy_classifier import classifier_loader
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
@@ -76,6 +77,9 @@ def one_iteration(cfg, folder):
     hook = pruning_hook(cfg)
     if hook:
         hook.update(input_size=size, begin=0, end=1, interval=1)
+    if hook and hook.budget.cost == 'latency':
+        hook.latency_table = str(folder / 'table.json')
+        write_made_up_table(MODELS.build(cfg.model), size, hook.latency_table)
     runner = Runner.from_cfg(cfg)
     dense = count_parameters(runner.model)
     runner.train()
@@ -93,6 +97,8 @@ def test_it_trains_one_iteration_and_prunes_to_its_size(file, tmp_path):
     elif hook.budget.cost == 'parameters':
         assert f'-params{round(100 * hook.budget.keep)}-' in file
         assert 0.99 * hook.budget.keep < share <= hook.budget.keep
+    else:
+        assert f'-latency{round(100 * hook.budget.keep)}-' in file and share < 1
 
 
 def test_knobs_reach_the_parts_they_turn():

@@ -19,4 +19,12 @@ parts = dict(
         begin=3,
         end=5,
         interval=30,
-        importance=dict(type='TaylorImportance', normalize='mean')))
+        importance=dict(type='TaylorImportance', normalize='mean')),
+    # HALP's importance; needs budget, latency_table and allocator.
+    latency=dict(
+        type='mmadasap.ChannelPruningHook',
+        input_size=32,
+        begin=3,
+        end=5,
+        interval=30,
+        importance=dict(type='TaylorImportance', normalize='none')))

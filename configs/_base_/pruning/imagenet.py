@@ -24,4 +24,12 @@ parts = dict(
         begin=10,
         end=11,
         interval=30,
-        importance=dict(type='TaylorImportance', normalize='mean')))
+        importance=dict(type='TaylorImportance', normalize='mean')),
+    # HALP's importance; needs budget, latency_table and allocator.
+    latency=dict(
+        type='mmadasap.ChannelPruningHook',
+        input_size=224,
+        begin=10,
+        end=11,
+        interval=30,
+        importance=dict(type='TaylorImportance', normalize='none')))
