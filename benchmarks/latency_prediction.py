@@ -13,8 +13,9 @@ import copy
 import torch
 from mmengine.config import Config
 
+from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.host import finish, raw_outputs
-from mmadasap.engine.launch import build_network, check_config, input_size, run_tool
+from mmadasap.engine.launch import build_network, input_size, run_tool
 from mmadasap.fileio import write_json
 from mmadasap.latency import Conditions, LatencyTable, compare_times, format_times
 from mmadasap.pruning import Allocator, Budget, ChannelPruner, MagnitudeImportance, full_channels
@@ -69,8 +70,7 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=0, help='of the weights and of the random widths')
     parser.add_argument('--out', default='latency_prediction.json', help='results as JSON')
     args = parser.parse_args()
-    check_config(args.config)
-    cfg, table = Config.fromfile(args.config), LatencyTable.load(args.table)
+    cfg, table = load_config(args.config), LatencyTable.load(args.table)
     models = slim_networks(cfg, table, args.keep, args.seed)
     size = input_size(cfg)
     times = compare_times(models, table, raw_outputs, finish(size), size, args.rounds)

@@ -3,10 +3,10 @@ import argparse
 import os.path as osp
 
 import torch
-from mmengine.config import Config
 
+from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.host import raw_outputs
-from mmadasap.engine.launch import build_network, check_config, input_size, run_tool
+from mmadasap.engine.launch import build_network, input_size, run_tool
 from mmadasap.latency import BACKENDS, DTYPES, Conditions, build_table, sites_of
 from mmadasap.pruning import trace_groups, trace_layers
 
@@ -25,8 +25,7 @@ def main() -> None:
     parser.add_argument('--budget-minutes', type=float, help='measure at fewer widths to be done in about so long')
     parser.add_argument('--out', help='the table (default: work_dirs/latency/<name of the config>.json)')
     args = parser.parse_args()
-    check_config(args.config)
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config)
     conditions = Conditions.here(args.device, args.backend, args.dtype, args.batch_size, args.channels_last)
     model, example = build_network(cfg), torch.zeros(1, 3, *(args.input_size or input_size(cfg)))
     layers, groups = trace_layers(model, example, raw_outputs), trace_groups(model, example, raw_outputs)

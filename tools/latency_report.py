@@ -2,10 +2,9 @@
 import argparse
 import os.path as osp
 
-from mmengine.config import Config
-
+from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.host import finish, raw_outputs
-from mmadasap.engine.launch import build_network, check_checkpoint, check_config, input_size, load_network, run_tool
+from mmadasap.engine.launch import build_network, input_size, load_network, run_tool
 from mmadasap.fileio import write_json
 from mmadasap.latency import Conditions, LatencyTable, compare_times, format_times
 from mmadasap.visualization.latency import draw_times
@@ -22,15 +21,13 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=50, help='measured passes of each network')
     parser.add_argument('--out', help='results as JSON, with a picture beside it (default: beside the checkpoint)')
     args = parser.parse_args()
-    check_config(args.config)
-    check_checkpoint(args.checkpoint)
     table = LatencyTable.load(args.table)
     table.require(args.batch_size, args.dtype)
     have = table.conditions
     here = Conditions.here(have.where, have.backend, have.dtype, have.batch, have.channels_last)
     for difference in have.differences(here):
         print(f'Warning: the table is of other conditions than this machine. {difference}')
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config)
     size = input_size(cfg)
     cfg.model.init_cfg = None
     models = dict(dense=build_network(cfg).eval(), slim=load_network(cfg, args.checkpoint))

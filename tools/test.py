@@ -1,9 +1,7 @@
-"""Evaluates a checkpoint, dense or slim: mmdet's tools/test.py with its flags."""
+"""Evaluates a checkpoint, dense or slim, of a detector or a classifier: mmdet's tools/test.py with its flags."""
 import argparse
 
-from mmdet.engine.hooks.utils import trigger_visualization_hook
-from mmdet.evaluation import DumpDetResults
-from mmdet.utils import setup_cache_size_limit_of_dynamo
+from mmengine.registry import METRICS
 from mmengine.runner import Runner
 
 from mmadasap.engine.checkpoint import check_model
@@ -17,6 +15,7 @@ from mmadasap.engine.launch import (
     start_processes,
 )
 from mmadasap.engine.slim_config import add_guard
+from mmadasap.hosts import draw_predictions, host_of
 
 
 def main() -> None:
@@ -30,7 +29,6 @@ def main() -> None:
     parser.add_argument('--wait-time', type=float, default=2, help='seconds an image is shown')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation (default: with a flipped image)')
     args = parser.parse_args()
-    setup_cache_size_limit_of_dynamo()
     cfg = read_config(args)
     check_model(cfg)
     cfg.load_from = args.checkpoint
@@ -43,10 +41,10 @@ def main() -> None:
     if args.tta:
         set_tta(cfg)
     if args.show or args.show_dir:
-        trigger_visualization_hook(cfg, args)
+        draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
     runner = Runner.from_cfg(cfg)
     if args.out:
-        runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))
+        runner.test_evaluator.metrics.append(METRICS.build(dict(type=host_of(cfg).dump, out_file_path=args.out)))
     runner.test()
 
 

@@ -1,4 +1,4 @@
-"""Trains a model: mmdet's tools/train.py with its flags, for configs with or without mmadasap's parts."""
+"""Trains a detector or a classifier: mmdet's tools/train.py with its flags, with or without mmadasap's parts."""
 import argparse
 
 from mmengine.runner import Runner

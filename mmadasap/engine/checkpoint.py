@@ -7,6 +7,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
 from mmadasap.errors import UserError
+from mmadasap.hosts import check_scope
 from mmadasap.pruning import check_spec
 
 SLIM_TYPE = 'mmadasap.SlimModel'
@@ -92,7 +93,7 @@ def checkpoint_config(checkpoint: dict) -> Config:
                         'damaged.') from None
 
 
-def load_config(path: str) -> Config:
+def _config_from_file(path: str) -> Config:
     """The config in a file.
 
     Raises:
@@ -104,6 +105,19 @@ def load_config(path: str) -> Config:
         return Config.fromfile(path)
     except Exception as error:
         raise UserError(f'{path} cannot be read as a config ({_brief(error)}); correct it.') from None
+
+
+def load_config(path: str) -> Config:
+    """The config in a file; mmpretrain's keep what belongs to the model's data_preprocessor beside the model.
+
+    Raises:
+        UserError: The file is not there or cannot be read, or the library it is for is not installed.
+    """
+    cfg = _config_from_file(path)
+    check_scope(cfg)
+    if cfg.get('data_preprocessor') and cfg.get('model'):
+        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    return cfg
 
 
 def check_model(cfg: Config) -> None:

@@ -57,7 +57,7 @@ def read_config(args: argparse.Namespace) -> Config:
     """The config named on the command line, with its overrides, launcher and work directory.
 
     Raises:
-        UserError: There is no such file, or it cannot be read.
+        UserError: As :func:`load_config`.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = load_config(args.config)
@@ -81,6 +81,9 @@ def set_amp(cfg: Config) -> None:
                         f'{", ".join(sorted(AMP_TYPES))}); train without --amp.')
     cfg.optim_wrapper.type = AMP_TYPES[kind]
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if cfg.optim_wrapper.type == 'AmpOptimWrapper' and get_device() == 'cpu':
+        # mmengine's own refuses processors; without a radius ours makes the same steps.
+        cfg.optim_wrapper.update(type='mmadasap.AmpAdaSAPOptimWrapper', radius=None)
 
 
 def set_auto_scale_lr(cfg: Config) -> None:

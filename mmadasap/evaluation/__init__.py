@@ -1,6 +1,18 @@
 """Evaluation on clean and corrupted images."""
-from .report import format_results, write_report
-from .robustness import RobustnessResult, evaluate_robustness
-from .voc_metric import VOCMetric
+from mmadasap.hosts import is_installed, stand_in
+from mmadasap.registry import METRICS
 
-__all__ = ['RobustnessResult', 'VOCMetric', 'evaluate_robustness', 'format_results', 'write_report']
+from .report import format_results, write_report
+from .robust_accuracy import ALEXNET_ERRORS, RobustAccuracy, summarize
+from .robustness import RobustnessResult, evaluate_robustness
+
+__all__ = [
+    'ALEXNET_ERRORS', 'RobustAccuracy', 'RobustnessResult', 'evaluate_robustness', 'format_results', 'summarize',
+    'write_report'
+]
+
+if is_installed('mmdet'):
+    from .voc_metric import VOCMetric
+    __all__ += ['VOCMetric']
+else:
+    stand_in(METRICS, 'mmdet', 'VOCMetric')

@@ -4,10 +4,12 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmadasap.engine import launch
 from mmadasap.engine.launch import (
     add_config_arguments,
     adopt_slim_model,
     check_load_from,
+    load_config,
     read_config,
     run_tool,
     set_amp,
@@ -39,7 +41,8 @@ def test_a_missing_config_is_named():
         read_config(parse('nowhere.py'))
 
 
-def test_amp_keeps_the_kind_of_wrapper():
+def test_amp_keeps_the_kind_of_wrapper(monkeypatch):
+    monkeypatch.setattr(launch, 'get_device', lambda: 'cuda')
     for kind, wanted in (('mmadasap.AdaSAPOptimWrapper', 'mmadasap.AmpAdaSAPOptimWrapper'),
                          ('mmadasap.AmpAdaSAPOptimWrapper', 'mmadasap.AmpAdaSAPOptimWrapper'),
                          ('AmpOptimWrapper', 'AmpOptimWrapper')):
@@ -49,6 +52,24 @@ def test_amp_keeps_the_kind_of_wrapper():
     plain = Config(dict(optim_wrapper=dict(optimizer=dict(type='SGD'))))
     set_amp(plain)
     assert plain.optim_wrapper.type == 'AmpOptimWrapper' and plain.optim_wrapper.loss_scale == 'dynamic'
+
+
+def test_amp_on_a_processor_makes_plain_steps_with_a_wrapper_that_can(monkeypatch, tmp_path):
+    monkeypatch.setattr(launch, 'get_device', lambda: 'cpu')
+    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1))))
+    set_amp(cfg)
+    runner = make_runner(tmp_path, cfg.optim_wrapper.to_dict(), epochs=1)
+    runner.train()
+    assert runner.optim_wrapper.radius is None and runner.optim_wrapper.cast_dtype == torch.bfloat16
+
+
+def test_a_data_preprocessor_beside_the_model_goes_into_it(tmp_path):
+    path = tmp_path / 'cls.py'
+    path.write_text("model = dict(type='ImageClassifier')\ndata_preprocessor = dict(mean=[1.0])\n"
+                    "default_scope = 'mmpretrain'\n")
+    assert load_config(str(path)).model.data_preprocessor == dict(mean=[1.0])
+    path.write_text("model = dict(data_preprocessor=dict(mean=[2.0]))\ndata_preprocessor = dict(mean=[1.0])\n")
+    assert load_config(str(path)).model.data_preprocessor == dict(mean=[2.0])
 
 
 def test_amp_never_removes_a_wrapper_it_does_not_know():

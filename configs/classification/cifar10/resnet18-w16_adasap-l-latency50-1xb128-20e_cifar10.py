@@ -1,0 +1,14 @@
+# AdaSAP_L: 50% of the latency removed, widths allocated jointly, then SAM.
+# Its table: tools/build_latency_table.py with the dense config, on the device you ship to.
+_base_ = ['./resnet18-w16_dense-1xb128-20e_cifar10.py', '../../_base_/pruning/cifar10.py']
+optim_wrapper = _base_.parts.adasap
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(
+        _base_.parts.latency,
+        budget=dict(cost='latency', keep=0.50),
+        latency_table='work_dirs/latency/resnet18-w16_dense-1xb128-20e_cifar10.json',
+        allocator=dict(solver='exact')),
+    _base_.parts.then_sam,
+]
+load_from = 'work_dirs/resnet18-w16_dense-1xb128-20e_cifar10/epoch_20.pth'

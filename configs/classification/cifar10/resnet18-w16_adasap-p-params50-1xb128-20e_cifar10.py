@@ -1,0 +1,9 @@
+# AdaSAP_P: magnitude under adaptive radii, then SAM.
+_base_ = ['./resnet18-w16_dense-1xb128-20e_cifar10.py', '../../_base_/pruning/cifar10.py']
+optim_wrapper = _base_.parts.adasap
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(_base_.parts.magnitude, budget=dict(cost='parameters', keep=0.50)),
+    _base_.parts.then_sam,
+]
+load_from = 'work_dirs/resnet18-w16_dense-1xb128-20e_cifar10/epoch_20.pth'

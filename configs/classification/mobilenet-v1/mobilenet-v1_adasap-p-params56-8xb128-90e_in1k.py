@@ -1,0 +1,5 @@
+# AdaSAP_P: magnitude under adaptive radii, then SAM. Size in Table 12.
+_base_ = ['./mobilenet-v1_dense-8xb128-90e_in1k.py', '../../_base_/pruning/imagenet.py']
+optim_wrapper = _base_.parts.adasap
+custom_hooks = [dict(_base_.parts.magnitude, budget=dict(cost='parameters', keep=0.56)), _base_.parts.then_sam]
+load_from = 'work_dirs/mobilenet-v1_dense-8xb128-90e_in1k/epoch_90.pth'

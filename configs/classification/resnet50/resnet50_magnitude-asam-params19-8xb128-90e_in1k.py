@@ -1,0 +1,5 @@
+# Magnitude pruning under uniform ASAM throughout. Size in Table 14.
+_base_ = ['./resnet50_dense-8xb128-90e_in1k.py', '../../_base_/pruning/imagenet.py']
+optim_wrapper = _base_.parts.asam
+custom_hooks = [dict(_base_.parts.magnitude, budget=dict(cost='parameters', keep=0.19))]
+load_from = 'work_dirs/resnet50_dense-8xb128-90e_in1k/epoch_90.pth'

@@ -1,0 +1,5 @@
+# Taylor pruning under SAM throughout. Size in Table 14.
+_base_ = ['./resnet50_dense-8xb128-90e_in1k.py', '../../_base_/pruning/imagenet.py']
+optim_wrapper = _base_.parts.sam
+custom_hooks = [dict(_base_.parts.taylor, budget=dict(cost='parameters', keep=0.43))]
+load_from = 'work_dirs/resnet50_dense-8xb128-90e_in1k/epoch_90.pth'

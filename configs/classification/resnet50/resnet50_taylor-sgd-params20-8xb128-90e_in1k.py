@@ -1,0 +1,4 @@
+# Taylor pruning under SGD. Size in Table 1.
+_base_ = ['./resnet50_dense-8xb128-90e_in1k.py', '../../_base_/pruning/imagenet.py']
+custom_hooks = [dict(_base_.parts.taylor, budget=dict(cost='parameters', keep=0.20))]
+load_from = 'work_dirs/resnet50_dense-8xb128-90e_in1k/epoch_90.pth'

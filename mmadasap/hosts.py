@@ -1,0 +1,96 @@
+"""The host libraries, mmdet and mmpretrain: either may be absent, and where their tools differ."""
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+
+from mmadasap.errors import UserError
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the tools need to know of a host.
+
+    Attributes:
+        purpose: What it is for.
+        dump: Metric that writes predictions to a file.
+        draw: Settings of its visualization hook that turn drawing on.
+        folder: Setting of that hook that names the folder for pictures.
+    """
+    purpose: str
+    dump: str
+    draw: dict
+    folder: str
+
+
+HOSTS = dict(
+    mmdet=Host('detection', 'DumpDetResults', dict(draw=True), 'test_out_dir'),
+    mmpretrain=Host('classification', 'DumpResults', dict(enable=True, interval=1), 'out_dir'))
+
+
+def is_installed(host: str) -> bool:
+    """Whether a host library is there."""
+    return find_spec(host) is not None
+
+
+def require(host: str, wanted_by: str) -> None:
+    """Refuses to go on without a host library.
+
+    Raises:
+        UserError: Naming who wants it and what to install.
+    """
+    if not is_installed(host):
+        raise UserError(f'{wanted_by} needs {host} (for {HOSTS[host].purpose}), which is not installed; run '
+                        f"pip install 'mmadasap[onedl]', or install {host} alone.")
+
+
+def stand_in(registry: Registry, host: str, *names: str) -> None:
+    """Registers parts that need an absent host library, so that using one says what to install."""
+    for name in names:
+
+        def refuse(*args, _name=name, **kwargs):
+            require(host, f'mmadasap.{_name}')
+
+        registry.register_module(name=name, module=refuse)
+
+
+def check_scope(cfg: Config) -> None:
+    """Refuses a config whose host library is absent.
+
+    Raises:
+        UserError: Naming the library.
+    """
+    scope = cfg.get('default_scope', 'mmdet')
+    if scope in HOSTS:
+        require(scope, f'This config (default_scope={scope!r})')
+
+
+def host_of(cfg: Config) -> Host:
+    """The host a config is for, by its ``default_scope``.
+
+    Raises:
+        UserError: A scope of another library.
+    """
+    scope = cfg.get('default_scope', 'mmdet')
+    if scope not in HOSTS:
+        raise UserError(f"default_scope={scope!r} is of a library this tool does not know; set one of "
+                        f'{", ".join(HOSTS)}.')
+    return HOSTS[scope]
+
+
+def draw_predictions(cfg: Config, show: bool, folder: str | None, wait_time: float) -> None:
+    """Lets the run's visualization hook draw predictions, on a screen or into a folder.
+
+    Raises:
+        UserError: The config has no such hook.
+    """
+    hook = cfg.get('default_hooks', {}).get('visualization')
+    if hook is None:
+        raise UserError('--show and --show-dir need default_hooks.visualization in the config.')
+    host = host_of(cfg)
+    hook.update(host.draw)
+    if show:
+        hook.update(show=True, wait_time=wait_time)
+    if folder:
+        hook[host.folder] = folder

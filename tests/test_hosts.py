@@ -1,0 +1,88 @@
+"""Detection works without mmpretrain, classification without mmdet."""
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmadasap import hosts
+from mmadasap.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+BUILD = '''
+import importlib.util, sys
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmadasap.engine.launch import build_network, load_config
+from mmadasap.errors import UserError
+from mmadasap.registry import DATASETS, HOOKS, MODELS
+from mmengine.optim import build_optim_wrapper
+absent, config, part, refused = sys.argv[1:]
+assert importlib.util.find_spec(absent) is None
+cfg = load_config(config)
+cfg.model.backbone.init_cfg = None
+model = build_network(cfg)
+build_optim_wrapper(model, cfg.optim_wrapper)
+for hook in cfg.custom_hooks:
+    HOOKS.build(hook)
+try:
+    DATASETS.build(dict(type='mmadasap.' + part))
+except UserError as error:
+    print(error)
+try:
+    load_config(refused)
+except UserError as error:
+    print(error)
+'''
+DETECTION = 'configs/quickstart/ssd256_r50-w16_adasap-p-macs50_shapes.py'
+CLASSIFICATION = 'configs/classification/cifar10/resnet18-w16_adasap-p-params50-1xb128-20e_cifar10.py'
+
+
+def without(host, folder, *args):
+    """Runs BUILD where everything installed here is, but one library."""
+    for entry in Path(sysconfig.get_paths()['purelib']).iterdir():
+        if host not in entry.name:
+            (folder / entry.name).symlink_to(entry)
+    env = os.environ | dict(PYTHONPATH=f'{ROOT}{os.pathsep}{folder}')
+    return subprocess.run([sys.executable, '-S', '-c', BUILD, host, *args], cwd=ROOT, env=env, text=True,
+                          capture_output=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('host, works, part, refused', [
+    ('mmpretrain', DETECTION, 'CIFAR10', CLASSIFICATION),
+    ('mmdet', CLASSIFICATION, 'VOCDataset', DETECTION),
+])
+def test_one_host_is_enough(tmp_path, host, works, part, refused):
+    found = without(host, tmp_path, works, part, refused)
+    assert found.returncode == 0, found.stderr[-2000:]
+    purpose = hosts.HOSTS[host].purpose
+    assert f'mmadasap.{part} needs {host} (for {purpose}), which is not installed' in found.stdout
+    assert f"This config (default_scope='{host}') needs {host}" in found.stdout
+
+
+def test_an_absent_host_is_named_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(hosts, 'is_installed', lambda host: False)
+    with pytest.raises(UserError, match=r"mmpretrain \(for classification\).*pip install 'mmadasap\[onedl\]'"):
+        hosts.check_scope(Config(dict(default_scope='mmpretrain')))
+    hosts.check_scope(Config(dict(default_scope='mmengine')))
+
+
+def test_a_foreign_scope_is_refused_where_it_matters():
+    with pytest.raises(UserError, match="default_scope='mmseg'.*mmdet, mmpretrain"):
+        hosts.host_of(Config(dict(default_scope='mmseg')))
+
+
+@pytest.mark.parametrize('scope, wanted', [
+    ('mmdet', dict(draw=True, show=True, wait_time=3, test_out_dir='out')),
+    ('mmpretrain', dict(enable=True, interval=1, show=True, wait_time=3, out_dir='out')),
+])
+def test_drawing_is_turned_on_the_hosts_way(scope, wanted):
+    cfg = Config(dict(default_scope=scope, default_hooks=dict(visualization=dict(type='X'))))
+    hosts.draw_predictions(cfg, True, 'out', 3)
+    assert cfg.default_hooks.visualization == dict(wanted, type='X')
+    with pytest.raises(UserError, match='default_hooks.visualization'):
+        hosts.draw_predictions(Config(dict(default_scope=scope)), True, None, 3)

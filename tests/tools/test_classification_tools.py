@@ -1,0 +1,64 @@
+"""The tools as a user of mmpretrain calls them, on a few images in CIFAR-10's layout."""
+import json
+import pickle
+
+import pytest
+from mmpretrain.datasets.categories import CIFAR10_CATEGORIES
+
+from tests.datasets.image_folders import write_images
+from tests.tools.test_tools import ROOT, tool
+
+CONFIGS = ROOT / 'configs/classification/cifar10'
+DENSE = str(CONFIGS / 'resnet18-w16_dense-1xb128-20e_cifar10.py')
+ADASAP = str(CONFIGS / 'resnet18-w16_adasap-p-params50-1xb128-20e_cifar10.py')
+
+
+def small(data):
+    return ['--cfg-options', 'train_cfg.max_epochs=3', 'train_cfg.val_interval=3', 'param_scheduler=None',
+            *[f'{split}_dataloader.{key}={value}' for split in ('train', 'val', 'test')
+              for key, value in (('dataset.data_root', data), ('batch_size', 10), ('num_workers', 0),
+                                 ('persistent_workers', False))]]
+
+
+PHASE = ['custom_hooks.1.begin=1', 'custom_hooks.1.end=2', 'custom_hooks.1.interval=1', 'load_from=None']
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    root = tmp_path_factory.mktemp('classification')
+    for split in ('train', 'test'):
+        write_images(root / 'data' / 'cifar10' / split, CIFAR10_CATEGORIES)
+    data = root / 'data' / 'cifar10'
+    tool('train.py', ADASAP, '--amp', '--work-dir', root / 'slim', *small(data), *PHASE, cwd=root)
+    return root, data
+
+
+def test_train_and_resume(trained):
+    root, data = trained
+    assert (root / 'slim/epoch_3.pth').exists() and (root / 'slim/slim.py').exists()
+    options = [o.replace('max_epochs=3', 'max_epochs=4') for o in small(data)]
+    tool('train.py', ADASAP, '--amp', '--work-dir', root / 'slim', '--resume', *options, *PHASE,
+         'default_hooks.checkpoint.max_keep_ckpts=2', cwd=root)
+    assert (root / 'slim/epoch_4.pth').exists()
+
+
+def test_a_dense_config_tests_a_slim_checkpoint_draws_and_dumps(trained):
+    root, data = trained
+    found = tool('test.py', DENSE, root / 'slim/epoch_3.pth', '--work-dir', root / 'out', '--out', root / 'out.pkl',
+                 '--show-dir', 'drawn', *small(data), cwd=root)
+    assert 'holds a pruned network' in found.stdout and 'accuracy/top1' in found.stdout + found.stderr
+    with open(root / 'out.pkl', 'rb') as file:
+        assert len(pickle.load(file)) == 20
+    assert list(root.rglob('drawn/*.png'))
+
+
+def test_sharpness_groups_and_robustness(trained):
+    root, _ = trained
+    checkpoint = root / 'slim/epoch_3.pth'
+    # These read data/cifar10 below the folder they are called in, as the configs say.
+    tool('measure_sharpness.py', root / 'slim/slim.py', checkpoint, '--batches', 1, '--out', 's.json', cwd=root)
+    assert json.loads((root / 's.json').read_text())['models']
+    assert 'head.fc is an output of the network' in tool('print_groups.py', DENSE, cwd=root).stdout
+    found = tool('test_robustness.py', DENSE, checkpoint, '--corruptions', 'fog', 'snow', cwd=root)
+    assert 'snow' in found.stdout
