@@ -173,14 +173,13 @@ def _pool(workers: int):
     if workers == 1:
         yield map
         return
-    context = multiprocessing.get_context('fork' if hasattr(os, 'fork') else 'spawn')
-    with context.Pool(workers, _start_worker, (os.getpid(), )) as pool:
+    # Not by fork: a process that has used OpenCV's threads leaves its children locks that nobody opens.
+    with multiprocessing.get_context('spawn').Pool(workers, _start_worker, (os.getpid(), )) as pool:
         yield pool.imap_unordered
 
 
 def _start_worker(parent: int) -> None:
     """One thread a process; and an end when the parent was killed, or it would wait for work for ever."""
-    cv2.setNumThreads(1)
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -188,6 +187,7 @@ def _start_worker(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+    cv2.setNumThreads(1)
 
 
 def _check_space(run, root: str, out: str, settings: Settings, tasks: list[_Task]) -> None:

@@ -221,3 +221,14 @@ def test_wrong_shards_and_workers(voc, tmp_path, kwargs, message):
 def test_wrong_settings(kwargs, message):
     with pytest.raises(UserError, match=message):
         Settings(('fog', ), **kwargs)
+
+
+def test_workers_start_after_threads_of_opencv_have_run(voc, whole, tmp_path):
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(4)
+    try:
+        cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.float32), (31, 31), 5)
+        make(voc, tmp_path / 'c', workers=2)
+    finally:
+        cv2.setNumThreads(threads)
+    assert tree(tmp_path / 'c') == tree(whole[1])
