@@ -2,11 +2,10 @@
 import argparse
 import os.path as osp
 
-from mmengine.config import Config
-
 from mmadasap.corruption import check_corruption, resolve_corruptions
 from mmadasap.corruption.reading import UnreadableError, read_image
-from mmadasap.engine.launch import check_checkpoint, check_config, load_network, pairs, run_tool
+from mmadasap.engine.checkpoint import check_checkpoint, load_config
+from mmadasap.engine.launch import load_network, pairs, run_tool
 from mmadasap.errors import UserError
 from mmadasap.evaluation.models import short_names
 from mmadasap.visualization import draw_panels
@@ -45,10 +44,9 @@ def main() -> None:
 def draw_detections(image, image_id: str, models: list[tuple[str, str]], shown: list[str], severity: int,
                     threshold: float, path: str) -> None:
     """Draws what every model finds in the image, clean and corrupted."""
-    for config, checkpoint in models:
-        check_config(config)
+    for _, checkpoint in models:
         check_checkpoint(checkpoint)
-    configs = [Config.fromfile(config) for config, _ in models]
+    configs = [load_config(config) for config, _ in models]
     networks = {name: load_network(cfg, checkpoint) for name, cfg, (_, checkpoint) in zip(
         short_names([checkpoint for _, checkpoint in models]), configs, models)}
     images, found = detect_on_image(networks, configs[0], image, image_id, shown, severity, threshold)

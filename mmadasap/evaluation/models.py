@@ -8,7 +8,8 @@ from mmengine.config import Config
 
 from mmadasap.corruption.manifest import read_header
 from mmadasap.corruption.versions import library_versions
-from mmadasap.engine.launch import adopt_slim_model, check_config, check_load_from, start_processes
+from mmadasap.engine.checkpoint import load_config
+from mmadasap.engine.launch import adopt_slim_model, check_load_from, start_processes
 from mmadasap.evaluation.robustness import RobustnessResult, evaluate_robustness
 
 
@@ -53,8 +54,7 @@ def evaluate_models(pairs: Sequence[tuple[str, str]],
 
 
 def _config(config: str, checkpoint: str, folder: str, workers: Optional[int], launcher: str) -> Config:
-    check_config(config)
-    cfg = Config.fromfile(config)
+    cfg = load_config(config)
     cfg.load_from, cfg.launcher, cfg.work_dir = checkpoint, launcher, osp.join(osp.abspath(folder), 'logs')
     check_load_from(cfg)
     if workers is not None:
