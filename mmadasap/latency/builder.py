@@ -54,7 +54,8 @@ def build_table(sites: Sequence[Site], conditions: Conditions, block: int, path:
         density = density_within(sites, notes.times, block, 60 * budget_minutes)
         if density != DENSITIES[0]:
             print(f'{budget_minutes:g} minutes are enough for at most {density[0]} input and {density[1]} output '
-                  f'widths of each layer instead of {DENSITIES[0][0]} and {DENSITIES[0][1]}; times between are interpolated.')
+                  f'widths of each layer instead of {DENSITIES[0][0]} and {DENSITIES[0][1]}; times between are '
+                  'interpolated.')
     points = [p for site in sites for p in _points(site, block, density)]
     random.Random(0).shuffle(points)
     _measure(points, notes, conditions, 'all widths')
