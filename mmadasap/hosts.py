@@ -17,16 +17,21 @@ class Host:
         dump: Metric that writes predictions to a file.
         draw: Settings of its visualization hook that turn drawing on.
         folder: Setting of that hook that names the folder for pictures.
+        tta: Model that merges what it finds in several versions of an image.
     """
     purpose: str
     dump: str
     draw: dict
     folder: str
+    tta: dict
 
 
 HOSTS = dict(
-    mmdet=Host('detection', 'DumpDetResults', dict(draw=True), 'test_out_dir'),
-    mmpretrain=Host('classification', 'DumpResults', dict(enable=True, interval=1), 'out_dir'))
+    mmdet=Host(
+        'detection', 'DumpDetResults', dict(draw=True), 'test_out_dir',
+        dict(type='DetTTAModel', tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100))),
+    mmpretrain=Host(
+        'classification', 'DumpResults', dict(enable=True, interval=1), 'out_dir', dict(type='AverageClsScoreTTA')))
 
 
 def is_installed(host: str) -> bool:

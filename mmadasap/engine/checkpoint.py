@@ -139,6 +139,9 @@ def check_whole(model: nn.Module, checkpoint: dict) -> None:
     """
     loaded, wrong = checkpoint.get('state_dict', checkpoint), []
     loaded = {key.removeprefix('module.'): value for key, value in loaded.items()}
+    # Models rename entries of files from elsewhere when they load them.
+    for rename in model._load_state_dict_pre_hooks.values():
+        rename(loaded, '', {}, False, [], [], [])
     for name, tensor in model.state_dict().items():
         if name.endswith('num_batches_tracked'):
             continue

@@ -23,6 +23,7 @@ from mmadasap.engine.checkpoint import (
 )
 from mmadasap.engine.slim_config import check_widths, make_slim
 from mmadasap.errors import UserError
+from mmadasap.hosts import host_of
 from mmadasap.registry import MODELS
 
 # A wrapper and its mixed-precision sibling.
@@ -108,8 +109,7 @@ def set_tta(cfg: Config) -> None:
                                'flip_direction'))
         flips = [dict(type='RandomFlip', prob=p) for p in (1., 0.)]
         cfg.tta_pipeline = [*steps, dict(type='TestTimeAug', transforms=[flips, [dict(pack, **keys)]])]
-    model = cfg.get('tta_model') or dict(
-        type='DetTTAModel', tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100))
+    model = cfg.get('tta_model') or host_of(cfg).tta
     cfg.model = dict(model, module=cfg.model)
     dataset.pipeline = cfg.tta_pipeline
 

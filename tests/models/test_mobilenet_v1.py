@@ -3,6 +3,7 @@ import torch
 from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 
+from mmadasap.engine.checkpoint import check_whole
 from mmadasap.errors import UserError
 from mmadasap.models import MobileNetV1
 from mmadasap.models.mobilenet_v1 import public_key
@@ -90,6 +91,15 @@ def test_public_checkpoints_load_under_their_own_names(classifier, rename):
     assert not torch.allclose(source(image), target(image))
     _load_checkpoint_to_model(target, dict(state_dict=public), strict=True)
     assert torch.equal(source(image), target(image))
+
+
+def test_a_public_checkpoint_is_whole(classifier):
+    model = classifier()
+    public = timm({k: v for k, v in model.state_dict().items() if 'data_preprocessor' not in k})
+    check_whole(model, dict(state_dict=public))
+    public.pop('conv_stem.weight')
+    with pytest.raises(UserError, match='backbone.conv1.conv.weight is missing'):
+        check_whole(model, dict(state_dict=public))
 
 
 def test_other_names_stay():

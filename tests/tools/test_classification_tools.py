@@ -53,6 +53,21 @@ def test_a_dense_config_tests_a_slim_checkpoint_draws_and_dumps(trained):
     assert list(root.rglob('drawn/*.png'))
 
 
+def test_flipped_images_are_averaged_the_hosts_way(trained):
+    root, data = trained
+    tool('test.py', DENSE, root / 'slim/epoch_3.pth', '--work-dir', root / 'tta', '--tta', *small(data), cwd=root)
+    (scores, ) = (root / 'tta').glob('*/*.json')
+    assert 'accuracy/top1' in json.loads(scores.read_text())
+
+
+def test_export(trained):
+    root, data = trained
+    write_images(root / 'images', ['a'])
+    found = tool('export_onnx.py', DENSE, root / 'slim/epoch_3.pth', '--out', 'slim.onnx', '--input-size', 32, 32,
+                 '--images', root / 'images/a/0.png', cwd=root)
+    assert 'largest absolute difference' in found.stdout and (root / 'slim.onnx').exists()
+
+
 def test_sharpness_groups_and_robustness(trained):
     root, _ = trained
     checkpoint = root / 'slim/epoch_3.pth'
@@ -62,3 +77,11 @@ def test_sharpness_groups_and_robustness(trained):
     assert 'head.fc is an output of the network' in tool('print_groups.py', DENSE, cwd=root).stdout
     found = tool('test_robustness.py', DENSE, checkpoint, '--corruptions', 'fog', 'snow', cwd=root)
     assert 'snow' in found.stdout
+
+
+def test_latency_table_and_report(trained):
+    root, _ = trained
+    found = tool('build_latency_table.py', DENSE, '--budget-minutes', 0.05, '--block', 1, '--out', 't.json', cwd=root)
+    assert 'written to t.json' in found.stdout
+    assert 'slim' in tool('latency_report.py', DENSE, root / 'slim/epoch_3.pth', 't.json', '--rounds', 3,
+                          cwd=root).stdout
