@@ -45,11 +45,13 @@ class ChannelGroup:
         width: Number of channels.
         members: All module sides the channels run through.
         protected: Why the group must keep all its channels; None where it may be pruned.
+        leaves: Whether the channels are an output of the network.
     """
     name: str
     width: int
     members: tuple[Member, ...]
     protected: Optional[str] = None
+    leaves: bool = False
 
     def modules(self, side: str) -> list[str]:
         """Names of the modules that have this side in the group."""
@@ -102,7 +104,12 @@ def trace_groups(model: nn.Module,
     layers = {name: m for m, name in names.items() if isinstance(m, LAYER_TYPES)}
     fixed = {name for name, m in layers.items() if m.weight in frozen}
     hidden = {name: m for name, m in layers.items() if m not in ran}
-    return [_protect(group, _reasons(group, outputs_of, protect, fixed, hidden)) for group in groups]
+    return [
+        replace(
+            group,
+            protected=next(_reasons(group, outputs_of, protect, fixed, hidden), None),
+            leaves=not outputs_of.isdisjoint(group.modules('out'))) for group in groups
+    ]
 
 
 def format_groups(groups: Iterable[ChannelGroup]) -> str:
@@ -238,7 +245,3 @@ def _reasons(group: ChannelGroup, outputs: set[str], protect: Sequence[str], fro
     yield from (f'{layer} is frozen' for layer in written if layer in frozen)
     yield from (f'{name}, which the traced pass does not run, may read these channels'
                 for name, layer in hidden.items() if _may_read(layer, group.width))
-
-
-def _protect(group: ChannelGroup, reasons: Iterator[str]) -> ChannelGroup:
-    return replace(group, protected=next(reasons, None))

@@ -12,6 +12,9 @@ from .branches import IdentityPath, replace_block
 from .groups import is_channel_vector
 from .masks import Cuts, model_tensors, state_tensors
 
+# A Conv or Linear may leave these to the config.
+OUTPUT_WIDTHS = ('out_channels', 'out_features')
+
 ChannelSpec = dict[str, dict[str, Any]]
 """Module name -> its widths, e.g. ``{'backbone.conv1': {'in_channels': 3, 'out_channels': 48, 'groups': 1}}``; for a
 residual block without its branch, the layers that are gone and the activations that stay:
@@ -82,15 +85,26 @@ def widths_of(module: nn.Module) -> dict[str, int]:
     raise UserError(f'{type(module).__name__} has no prunable widths.')
 
 
-def channel_spec(model: nn.Module, modules: Iterable[str]) -> ChannelSpec:
+def channel_spec(model: nn.Module, modules: Iterable[str], whole: Iterable[str] = ()) -> ChannelSpec:
     """The present widths of the named modules and all removed branches: plain data :func:`rebuild` needs to shrink a
     dense copy. Names within blocks without their branch are left out.
+
+    Args:
+        model: The slim network.
+        modules: Names of the modules that became smaller.
+        whole: Those of them whose outputs are all kept, such as a head's, and are left to the config: it may ask for
+            another number of classes.
     """
+    whole = set(whole)
     short = {name: m for name, m in model.named_modules() if isinstance(m, IdentityPath)}
-    widths = {n: widths_of(model.get_submodule(n)) for n in modules
-              if not any(n == block or n.startswith(f'{block}.') for block in short)}
+    widths = {n: _read_widths(model.get_submodule(n)) if n in whole else widths_of(model.get_submodule(n))
+              for n in modules if not any(n == block or n.startswith(f'{block}.') for block in short)}
     blocks = {name: dict(gone=list(m.gone), stays=list(m.stays)) for name, m in short.items()}
     return dict(sorted((widths | blocks).items()))
+
+
+def _read_widths(module: nn.Module) -> dict[str, int]:
+    return {key: value for key, value in widths_of(module).items() if key not in OUTPUT_WIDTHS}
 
 
 @torch.no_grad()
@@ -157,8 +171,10 @@ def check_spec(spec: Any) -> None:
 
 
 def _check_widths(name: str, have: dict[str, int], want: Mapping[str, int]) -> None:
-    if set(want) != set(have):
+    optional = OUTPUT_WIDTHS if have.get('groups', 1) == 1 else ()
+    if not set(have).difference(optional) <= set(want) <= set(have):
         raise UserError(f'channels[{name!r}]={dict(want)!r} must give exactly {sorted(have)}.')
+    want = have | dict(want)
     for key, value in want.items():
         if value > have[key]:
             raise UserError(f'channels[{name!r}][{key!r}]={value!r} must be a whole number from 1 to {have[key]}, '
@@ -176,7 +192,7 @@ def _same_groups(have: Mapping[str, int], want: Mapping[str, int]) -> bool:
 
 
 def _resize(module: nn.Module, widths: dict[str, int]) -> None:
-    out = widths.get('out_channels') or widths.get('out_features') or widths['num_features']
+    out = widths.get('out_channels') or widths.get('out_features') or widths.get('num_features') or len(module.weight)
     for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
         if tensor.dim():
             _replace(tensor, tensor.data[:out].clone())

@@ -219,7 +219,8 @@ class ChannelPruningHook(Hook):
         rewrap(runner)
         forget_best(runner)
         slim_before = (runner.cfg.get('model') or {}).get('channels', {})
-        self.channels = channel_spec(pruner.model, {*touched, *slim_before, *(self.channels or {})})
+        leaving = [layer for group in pruner.groups if group.leaves for layer in group.modules('out')]
+        self.channels = channel_spec(pruner.model, {*touched, *slim_before, *(self.channels or {})}, leaving)
         widths = '\n'.join(f'  {name}: {widths}' for name, widths in self.channels.items())
         runner.logger.info(f'Pruning is over; kept {pruner.summary()}. New widths:\n{widths}')
         if masked is not None:

@@ -170,6 +170,17 @@ def test_pruning_a_slim_network_again_keeps_all_its_widths(tmp_path):
     model.load_state_dict(second.model.state_dict())
 
 
+@pytest.mark.parametrize('classes', [2, 7])
+def test_a_slim_config_takes_any_number_of_classes(tmp_path, classes):
+    make_runner(tmp_path, SGD, [pruning()], epochs=4).train()
+    cfg = Config.fromfile(tmp_path / 'slim.py')
+    assert 'out_features' not in cfg.model.channels['net.fc']
+    cfg.model.classes = classes
+    model = MODELS.build(cfg.model)
+    assert model.net.fc.out_features == len(model.net.fc.weight) == len(model.net.fc.bias) == classes
+    assert model(torch.zeros(1, 3, 8, 8)).shape == (1, classes)
+
+
 def test_checkpoints_after_surgery_carry_the_slim_config_in_both_places(tmp_path):
     make_runner(tmp_path, SAM, [pruning(), UNIFORM], epochs=4).train()
     before = torch.load(tmp_path / 'epoch_2.pth', weights_only=False)
