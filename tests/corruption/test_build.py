@@ -15,6 +15,7 @@ import pytest
 from mmadasap.corruption import build as building
 from mmadasap.corruption import corrupt
 from mmadasap.corruption.build import Settings, build
+from mmadasap.corruption.names import CORRUPTIONS
 from mmadasap.corruption.reading import read_image
 from mmadasap.datasets.shapes import draw_scene, write_shapes
 from mmadasap.errors import UserError
@@ -224,10 +225,12 @@ def test_wrong_settings(kwargs, message):
 
 
 def test_workers_start_after_threads_of_opencv_have_run(voc, whole, tmp_path):
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(4)
+    image, threads = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8), cv2.getNumThreads()
     try:
-        cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.float32), (31, 31), 5)
+        for used in (1, 2, 4):  # After this, forked workers hang.
+            cv2.setNumThreads(used)
+            for name in CORRUPTIONS:
+                corrupt(image, name, 3, 'image')
         make(voc, tmp_path / 'c', workers=2)
     finally:
         cv2.setNumThreads(threads)
