@@ -40,7 +40,6 @@ def prune_at_random(pruner: ChannelPruner, block: int, seed: int) -> None:
 
 def slim_networks(cfg: Config, table: LatencyTable, keeps: list[float], seed: int) -> dict[str, torch.nn.Module]:
     """The dense network, one for each share to keep, and one of random widths."""
-    cfg.model.backbone.init_cfg = None
     torch.manual_seed(seed)
     dense = build_network(cfg).eval()
     models = {'dense': dense}

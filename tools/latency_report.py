@@ -29,7 +29,6 @@ def main() -> None:
         print(f'Warning: the table is of other conditions than this machine. {difference}')
     cfg = load_config(args.config)
     size = input_size(cfg)
-    cfg.model.init_cfg = None
     models = dict(dense=build_network(cfg).eval(), slim=load_network(cfg, args.checkpoint))
     times = compare_times(models, table, raw_outputs, finish(size), size, args.rounds)
     out = args.out or osp.splitext(args.checkpoint)[0] + '-latency.json'

@@ -6,7 +6,7 @@ from mmengine.dist import is_main_process
 from torch import nn
 
 from mmadasap.engine.host import finish, raw_outputs
-from mmadasap.latency import Conditions, LatencyTable, compare_times, format_times
+from mmadasap.latency import LatencyTable, compare_times, format_stages, format_times
 
 
 def load_table(path: str, logger: Logger) -> LatencyTable:
@@ -16,10 +16,9 @@ def load_table(path: str, logger: Logger) -> LatencyTable:
         UserError: A file that is not there or not whole.
     """
     table = LatencyTable.load(path)
-    here = Conditions.here()
-    if table.conditions.device != here.device:
-        logger.warning(f'{path} is of {table.conditions.device}; this machine has {here.device}. The budget is about '
-                       'the former, and the slim network will not be measured here.')
+    if not table.conditions.is_here():
+        logger.warning(f'{path} is of {table.conditions.device}, which this machine does not have. The budget is about '
+                       'that device, and the slim network will not be measured here.')
     return table
 
 
@@ -29,11 +28,10 @@ def log_times(models: dict[str, nn.Module], table: LatencyTable, size: tuple[int
     Nothing is measured where the table is of another device or backend. The networks are left where they were.
     """
     have = table.conditions
-    if not is_main_process() or (have.device, have.backend) != (Conditions.here(have.where).device, 'torch'):
+    if not is_main_process() or have.backend != 'torch' or not have.is_here():
         return
     copies = {name: copy.deepcopy(model).eval() for name, model in models.items()}
     times = compare_times(copies, table, raw_outputs, finish(size), size)
-    rows = [f'{stage:24}{predicted:12.3f}{measured:12.3f}'
-            for stage, (predicted, measured) in list(times.values())[-1].stages().items()]
-    stages = '\n'.join([f'{"stage, slim network":24}{"table, ms":>12}{"measured":>12}', *rows])
-    logger.info(f'Latency at batch {have.batch}, {have.dtype}:\n{format_times(times, per_layer=False)}\n{stages}')
+    name, last = list(times.items())[-1]
+    logger.info(f'Latency at batch {have.batch}, {have.dtype}:\n{format_times(times, per_layer=False)}\n{name}:\n'
+                f'{format_stages(last)}')

@@ -15,6 +15,7 @@ from mmadasap.corruption.versions import library_versions
 from mmadasap.evaluation.accuracy import class_accuracies, find_accuracy, with_class_accuracies
 from mmadasap.evaluation.cells import Cells, cell_key
 from mmadasap.evaluation.loaders import corrupted_loader, stored_loader
+from mmadasap.pruning import count_parameters
 
 Grid = dict[str, dict[int, float]]
 
@@ -152,7 +153,7 @@ class _Tester:
         self.runner = Runner.from_cfg(cfg)
         self.runner.call_hook('before_run')
         self.runner.load_or_resume()
-        self.parameters = sum(p.numel() for p in self.runner.model.parameters())
+        self.parameters = count_parameters(self.runner.model)
 
     def test(self, loader: dict) -> dict:
         """Accuracy, its name, and the accuracy of every class where the metric tells."""

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import numpy as np
 from rich.progress import track
 
+from mmadasap.errors import UserError
 from mmadasap.pruning.operations import Operation
 
 from .conditions import Conditions
@@ -42,8 +43,10 @@ def build_table(sites: Sequence[Site], conditions: Conditions, block: int, path:
         budget_minutes: Measures at fewer widths, so that about so much time is enough.
 
     Raises:
-        UserError: A backend this machine does not have.
+        UserError: A backend this machine does not have, or a block below 1.
     """
+    if block < 1:
+        raise UserError(f'block={block} must be a whole number of at least 1.')
     check_backend(conditions)
     keep_freed_memory()
     sites = [s for s in sites if s.operation.kind not in FUSED[conditions.backend]]
@@ -127,8 +130,7 @@ def _to_line(item: tuple[Point, tuple[float, float]]) -> str:
 
 def _from_line(line: str) -> tuple[Point, tuple[float, float]]:
     operation, c_in, c_out, ms, spread = json.loads(line)
-    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in operation.items()}
-    return (Operation(**fields), c_in, c_out), (ms, spread)
+    return (Operation.from_dict(operation), c_in, c_out), (ms, spread)
 
 
 def _measure(points: Iterable[Point], notes: Notes, conditions: Conditions, title: str) -> None:

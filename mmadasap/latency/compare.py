@@ -13,7 +13,7 @@ from .conditions import DTYPES, Conditions
 from .measure import interleaved_medians
 from .memory import keep_freed_memory
 from .profile import profile_layers
-from .table import FUSED, LatencyTable
+from .table import Estimate, LatencyTable
 
 Forward = Callable[[nn.Module, Tensor], Any]
 
@@ -102,12 +102,10 @@ def compare_times(models: dict[str, nn.Module], table: LatencyTable, forward: Fo
         UserError: A layer the table does not know.
     """
     keep_freed_memory()
-    image = torch.randn(1, 3, *size)
-    layers = {name: trace_layers(m, image, forward) for name, m in models.items()}
-    predictions = {name: _predict(shapes, table) for name, shapes in layers.items()}
     models = {name: placed(m, table.conditions) for name, m in models.items()}
     image = placed(torch.randn(table.conditions.batch, 3, *size), table.conditions)
-    profiles = profile_layers(models, partial(_swapped, forward, image), rounds)
+    predictions = {name: _predict(trace_layers(m, image[:1], forward), table) for name, m in models.items()}
+    profiles = profile_layers(models, lambda model: forward(model, image), rounds)
     totals = _totals(models, forward, finish, image, rounds)
     return {
         name: _network_time(predictions[name], profiles[name], totals[name], totals[''])
@@ -119,10 +117,6 @@ def placed(thing: nn.Module | Tensor, conditions: Conditions) -> Any:
     """A network or an image on the device, in the number format and memory format of ``conditions``."""
     form = torch.channels_last if conditions.channels_last else torch.contiguous_format
     return thing.to(conditions.where, DTYPES[conditions.dtype], memory_format=form)
-
-
-def _swapped(forward: Forward, image: Tensor, model: nn.Module) -> Any:
-    return forward(model, image)
 
 
 @torch.inference_mode()
@@ -139,30 +133,24 @@ def _totals(models, forward, finish, image, rounds) -> dict[str, float]:
     return interleaved_medians(calls, rounds)
 
 
-def _predict(layers: list[LayerShape], table: LatencyTable) -> list[tuple[LayerShape, str, float, float]]:
-    """(layer, kind of operation, ms, bound) of every operation of every layer."""
-    found = []
-    for layer in layers:
-        table.estimate(layer, layer.in_width, layer.out_width)
-        for operation in layer.operations:
-            if operation.kind not in FUSED[table.conditions.backend]:
-                time = table.lookup(operation, layer.in_width, layer.out_width)
-                found.append((layer, operation.kind, time.ms, time.bound))
-    return found
+def _predict(layers: list[LayerShape], table: LatencyTable) -> list[tuple[LayerShape, str, Estimate]]:
+    """(layer, kind of operation, time) of every operation of every layer."""
+    return [(layer, operation.kind, time) for layer in layers
+            for operation, time in table.estimates(layer, layer.in_width, layer.out_width)]
 
 
 def _network_time(predictions, profile: dict[str, float], total: float, rest: float) -> NetworkTime:
-    own: dict[LayerShape, list[tuple[float, float]]] = {}
+    own: dict[LayerShape, list[Estimate]] = {}
     following = joining = 0.0
-    for layer, kind, ms, bound in predictions:
+    for layer, kind, time in predictions:
         if kind in ('conv', 'linear', 'norm'):
-            own.setdefault(layer, []).append((ms, bound))
+            own.setdefault(layer, []).append(time)
         elif kind in JOINING:
-            joining += ms
+            joining += time.ms
         else:
-            following += ms
+            following += time.ms
     layers = tuple(
-        LayerTime(s.name, s.in_width, s.out_width, sum(ms for ms, _ in times), sum(b for _, b in times),
+        LayerTime(s.name, s.in_width, s.out_width, sum(t.ms for t in times), sum(t.bound for t in times),
                   profile[s.name]) for s, times in own.items())
     known = {layer.name for layer in layers}
     others = sum(ms for name, ms in profile.items() if name and name not in known)
@@ -186,3 +174,9 @@ def format_times(times: dict[str, NetworkTime], per_layer: bool = True) -> str:
                      f'{t.layers_predicted / t.layers_measured - 1:8.1%}{t.predicted:19.2f}{t.measured:10.2f}'
                      f'{promised:17.3f}{real:10.3f}{promised / real - 1:8.1%}')
     return '\n'.join([*lines, f'all in ms; the rest (decoding, suppression, on fixed inputs) takes {first.rest:.2f}.'])
+
+
+def format_stages(time: NetworkTime) -> str:
+    """A table for people: the stages of one network."""
+    rows = [f'{stage:24}{predicted:12.3f}{measured:12.3f}' for stage, (predicted, measured) in time.stages().items()]
+    return '\n'.join([f'{"stage":24}{"table, ms":>12}{"measured":>12}', *rows])

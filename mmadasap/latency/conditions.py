@@ -64,6 +64,11 @@ class Conditions:
         return cls(machine['device'], where, backend, dtype, batch, channels_last, machine['threads'], versions,
                    machine['date'])
 
+    def is_here(self) -> bool:
+        """Whether this machine has the device, by its name."""
+        present = self.where == 'cpu' or torch.cuda.is_available()
+        return present and describe_machine(self.where)['device'] == self.device
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)

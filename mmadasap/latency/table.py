@@ -15,11 +15,8 @@ from .conditions import Conditions
 
 FORMAT, VERSION = 'mmadasap.latency-table', 1
 # Kinds that these backends merge into the convolution before them.
-FUSED = {
-    'torch': (),
-    'onnxruntime': ('norm', 'relu', 'relu6', 'leaky_relu', 'sigmoid'),
-    'tensorrt': ('norm', 'relu', 'relu6', 'leaky_relu', 'sigmoid', 'add'),
-}
+WITH_CONVOLUTION = ('norm', 'relu', 'relu6', 'leaky_relu', 'sigmoid')
+FUSED = {'torch': (), 'onnxruntime': WITH_CONVOLUTION, 'tensorrt': (*WITH_CONVOLUTION, 'add')}
 
 
 @dataclass(frozen=True)
@@ -122,24 +119,21 @@ class LatencyTable:
                             'build it anew with a smaller --block.')
         return min(estimates, key=lambda e: e.bound)
 
-    def estimate(self, layer: LayerShape, c_in: int, c_out: int) -> Estimate:
-        """Time of a layer and of what follows it, at these widths.
+    def estimates(self, layer: LayerShape, c_in: int, c_out: int) -> list[tuple[Operation, Estimate]]:
+        """Time of each operation of a layer, and of what follows it, at these widths.
 
         Raises:
             UserError: Naming the layer, where any part of it is missing.
         """
+        separate = [op for op in layer.operations if op.kind not in FUSED[self.conditions.backend]]
         try:
-            parts = [
-                self.lookup(operation, c_in, c_out) for operation in layer.operations
-                if operation.kind not in FUSED[self.conditions.backend]
-            ]
+            return [(operation, self.lookup(operation, c_in, c_out)) for operation in separate]
         except UserError as error:
             raise UserError(f'{layer.name}: {error}') from None
-        return Estimate(sum(p.ms for p in parts), sum(p.bound for p in parts))
 
     def __call__(self, layer: LayerShape, c_in: int, c_out: int) -> float:
-        """Milliseconds: the signature that all costs of a layer share."""
-        return self.estimate(layer, c_in, c_out).ms
+        """Milliseconds of all of it: the signature that all costs of a layer share."""
+        return sum(time.ms for _, time in self.estimates(layer, c_in, c_out))
 
     def require(self, batch: int, dtype: str) -> None:
         """Refuses to speak for another batch or number format.
@@ -201,9 +195,9 @@ def _read(path: str) -> dict[str, Any]:
 
 
 def _grid(data: dict[str, Any]) -> Grid:
-    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in data['operation'].items()}
     numbers = {k: np.array(data[k], dtype=float) for k in ('ms', 'spread')}
-    return Grid(Operation(**fields), np.array(data['ins'], dtype=int), np.array(data['outs'], dtype=int), **numbers)
+    operation = Operation.from_dict(data['operation'])
+    return Grid(operation, np.array(data['ins'], dtype=int), np.array(data['outs'], dtype=int), **numbers)
 
 
 def _ranges(grids: list[Grid]) -> str:

@@ -14,6 +14,7 @@ from .groups import ChannelGroup
 from .importance import Scores
 from .joint_problem import Choice, CostTerm
 from .masks import Kept
+from .ranking import live_scores
 
 # Entries of the largest table an allocation may look at (32 MB); beyond it, blocks grow.
 LARGEST = 4_000_000
@@ -174,11 +175,7 @@ def _even(side: dict[str, Tensor]) -> dict:
 
 def _ranked(group: ChannelGroup, kept: Kept, scores: Scores) -> Tensor:
     """Live channels, best first; earlier ones first among equals."""
-    live = kept[group.name].nonzero().flatten()
-    values = scores[group.name].detach().cpu().double()[live]
-    if not bool(torch.isfinite(values).all()):
-        raise UserError(f'Scores of group {group.name!r} are not finite, so its channels cannot be ranked; has '
-                        'training diverged?')
+    live, values = live_scores(group, scores, kept)
     return live[torch.sort(values, descending=True, stable=True).indices]
 
 

@@ -53,6 +53,15 @@ class Operation:
         """Whether the input width is a quantity of its own; else it goes with the output width."""
         return self.kind in ('conv', 'linear') and not self.group_width
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> 'Operation':
+        """From ``dataclasses.asdict``, also after a way through JSON, which knows no tuples.
+
+        Raises:
+            TypeError: Keys that are not those of an operation.
+        """
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+
     def __str__(self) -> str:
         shape = 'x'.join(map(str, self.kernel))
         return f'{self.kind} {shape} stride {self.stride[0]} on {self.size[0]}x{self.size[1]}'
@@ -91,7 +100,10 @@ def trace_operations(model: nn.Module, example: Tensor, forward: Callable[[nn.Mo
 def _own_operation(module: nn.Module, x: Tensor) -> Operation:
     size = tuple(x.shape[2:4]) if x.dim() == 4 else (1, 1)
     if isinstance(module, nn.Conv2d):
-        padding = module.padding if isinstance(module.padding, tuple) else (0, 0)
+        padding = module.padding
+        if isinstance(padding, str):
+            padding = tuple(d * (k - 1) // 2 if padding == 'same' else 0
+                            for d, k in zip(module.dilation, module.kernel_size))
         groups = (module.in_channels // module.groups, module.out_channels // module.groups)
         return Operation('conv', size, module.kernel_size, module.stride, padding, module.dilation,
                          *(groups if module.groups > 1 else (0, 0)), module.bias is not None)
@@ -119,29 +131,30 @@ def _attach(node: Any, producer_of: dict, model: nn.Module, found: dict[str, lis
     is_between_tensors = kind not in ('add', 'mul') or all(parent is not None for parent, _ in node.next_functions)
     if kind is None or len(shape) < 2 or not is_between_tensors:
         return
-    producers = _producers(node, producer_of)
-    widths = [model.get_submodule(name).weight.shape[0] for name in producers]
-    same = [name for name, width in zip(producers, widths) if width == shape[1]]
-    if same:
-        found[same[0]].append(_following_operation(node, kind, shape))
-    elif sum(widths) == shape[1]:
-        for name in producers:
+    names = _sources(node, producer_of, list(found), {})
+    if sum(model.get_submodule(name).weight.shape[0] for name in names) == shape[1]:
+        for name in dict.fromkeys(names):
             found[name].append(_following_operation(node, kind, shape))
 
 
-def _producers(node: Any, producer_of: dict) -> list[str]:
-    """Names of the layers whose output reaches ``node`` without passing another layer."""
-    stack, seen, names = [parent for parent, _ in reversed(node.next_functions)], set(), []
-    while stack:
-        node = stack.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if node in producer_of:
-            names.append(producer_of[node])
+def _sources(node: Any, producer_of: dict, order: list[str], known: dict) -> list[str]:
+    """Names of the layers whose channels stand side by side in what ``node`` gives; of those summed, the last to run.
+
+    Args:
+        node: Of the autograd graph; None for what has no gradient.
+        producer_of: Nodes of the layers.
+        order: The layers as they run.
+        known: Filled with what is found.
+    """
+    if node is None or node in producer_of:
+        return [] if node is None else [producer_of[node]]
+    if node not in known:
+        parents = [_sources(parent, producer_of, order, known) for parent, _ in node.next_functions]
+        if node.name() == 'CatBackward0':
+            known[node] = [name for names in parents for name in names]
         else:
-            stack += [parent for parent, _ in reversed(node.next_functions)]
-    return list(dict.fromkeys(names))
+            known[node] = max(parents, key=lambda names: max(map(order.index, names), default=-1), default=[])
+    return known[node]
 
 
 def _following_operation(node: Any, kind: str, shape: tuple[int, ...]) -> Operation:

@@ -2,6 +2,7 @@
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from mmadasap.errors import UserError
 
@@ -64,15 +65,25 @@ def _refuse_below(least: float, budget: float) -> None:
                           f'network still costs {least:.6g}; raise the budget or protect less.')
 
 
+def live_scores(group: ChannelGroup, scores: Scores, kept: Kept) -> tuple[Tensor, Tensor]:
+    """The live channels of a group and their scores.
+
+    Raises:
+        UserError: Scores that are not finite.
+    """
+    live = kept[group.name].nonzero().flatten()
+    values = scores[group.name].detach().cpu().double()[live]
+    if not bool(torch.isfinite(values).all()):
+        raise UserError(f'Scores of group {group.name!r} are not finite, so its channels cannot be ranked; has '
+                        'training diverged?')
+    return live, values
+
+
 def _ranking(groups: list[ChannelGroup], scores: Scores, kept: Kept) -> list[tuple[str, int]]:
     """(group, channel) of all live channels but each group's best, least important first; ties go in group order."""
     found = []
     for position, group in enumerate(groups):
-        live = kept[group.name].nonzero().flatten()
-        values = scores[group.name].detach().cpu().double()[live]
-        if not bool(torch.isfinite(values).all()):
-            raise UserError(f'Scores of group {group.name!r} are not finite, so its channels cannot be ranked; has '
-                             'training diverged?')
+        live, values = live_scores(group, scores, kept)
         best = int(values.argmax()) if len(live) else -1
         found += [(v, position, int(c)) for i, (v, c) in enumerate(zip(values.tolist(), live)) if i != best]
     return [(groups[position].name, channel) for _, position, channel in sorted(found)]

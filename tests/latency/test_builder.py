@@ -1,0 +1,103 @@
+import json
+
+import pytest
+import torch
+
+from mmadasap.errors import UserError
+from mmadasap.latency import Conditions, LatencyTable, build_table, builder, sites_of
+from mmadasap.latency.builder import DENSITIES, density_within
+from mmadasap.latency.grid import Range, Site
+from mmadasap.pruning import trace_groups, trace_layers
+from mmadasap.pruning.operations import Operation
+from tests.toys import ResidualNet
+
+
+def call(model, x):
+    return model(x)
+
+
+@pytest.fixture
+def net():
+    model, x = ResidualNet(), torch.randn(1, 3, 8, 8)
+    return trace_layers(model, x, call), sites_of(trace_layers(model, x, call), trace_groups(model, x, call))
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Times that nobody measured, and how many were asked for; the n-th kills the run."""
+    class Clock:
+        asked, kill_at = 0, None
+
+        def __call__(self, *args):
+            self.asked += 1
+            if self.asked == self.kill_at:
+                raise KeyboardInterrupt
+            return 0.5 + self.asked, 0.125
+
+    clock = Clock()
+    monkeypatch.setattr(builder, 'median_and_spread', clock)
+    return clock
+
+
+def test_every_layer_at_every_width_is_measured(net, tmp_path):
+    layers, sites = net
+    table = build_table(sites, Conditions.here(), 2, str(tmp_path / 't.json'))
+    for layer in layers:
+        assert table(layer, layer.in_width, layer.out_width) > 0
+    conv = next(layer for layer in layers if layer.name == 'conv1')
+    assert all(time.bound == 0 for _, time in table.estimates(conv, 4, 4))
+    assert json.loads((tmp_path / 't.json').read_text())['conditions']['threads'] == torch.get_num_threads()
+    assert [p.name for p in tmp_path.iterdir()] == ['t.json']
+
+
+@pytest.mark.parametrize('cut', [0, 7])
+def test_goes_on_after_a_kill_also_in_the_middle_of_a_line(net, tmp_path, counted, cut):
+    _, sites = net
+    whole = build_table(sites, Conditions.here(), 2, str(tmp_path / 'whole.json'))
+    total, counted.asked, counted.kill_at = counted.asked, 0, 20
+    with pytest.raises(KeyboardInterrupt):
+        build_table(sites, Conditions.here(), 2, str(tmp_path / 't.json'))
+    part = tmp_path / 't.json.part'
+    assert not (tmp_path / 't.json').exists() and part.exists()
+    if cut:
+        part.write_text(part.read_text()[:-cut])
+    counted.asked, counted.kill_at = 19, None
+    build_table(sites, Conditions.here(), 2, str(tmp_path / 't.json'))
+    assert counted.asked == total + bool(cut) and not part.exists()
+    if not cut:
+        resumed = LatencyTable.load(str(tmp_path / 't.json'))
+        assert [g.ms.tolist() for g in resumed.grids] == [g.ms.tolist() for g in whole.grids]
+
+
+def test_points_of_other_conditions_are_not_taken_over(net, tmp_path, counted):
+    _, sites = net
+    counted.kill_at = 20
+    with pytest.raises(KeyboardInterrupt):
+        build_table(sites, Conditions.here(), 2, str(tmp_path / 't.json'))
+    counted.asked, counted.kill_at = 0, None
+    build_table(sites, Conditions.here(batch=2), 2, str(tmp_path / 't.json'))
+    first = counted.asked
+    counted.asked = 0
+    build_table(sites, Conditions.here(), 2, str(tmp_path / 'other.json'))
+    assert counted.asked == first
+
+
+def test_less_time_measures_fewer_widths():
+    site = Site(Operation('conv', (8, 8)), Range(64, True), Range(64, True))
+    times = {(site.operation, 64, 64): (0.01, 0.0)}
+    # A point takes SECONDS * OVERHEAD = .08 s here; the finest grid has 8 x 8 points of blocks of 8.
+    assert density_within([site], times, 8, 6) == DENSITIES[0]
+    assert density_within([site], times, 8, 4.0) == (6, 32)
+    assert density_within([site], times, 8, 0.4) == (2, 2)
+    assert density_within([site], times, 8, 0.0) == (2, 2)
+
+
+def test_a_budget_of_minutes_says_what_it_leaves_out(net, tmp_path, counted, capsys):
+    _, sites = net
+    build_table(sites, Conditions.here(), 1, str(tmp_path / 't.json'), budget_minutes=1e-3)
+    assert 'are enough for at most 2 input and 2 output widths' in capsys.readouterr().out
+
+
+def test_a_block_below_one_is_refused(net, tmp_path):
+    with pytest.raises(UserError, match='block=0 must be a whole number of at least 1'):
+        build_table(net[1], Conditions.here(), 0, str(tmp_path / 't.json'))

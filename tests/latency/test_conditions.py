@@ -1,0 +1,27 @@
+from dataclasses import replace
+
+import pytest
+
+from mmadasap.errors import UserError
+from mmadasap.latency import Conditions
+
+
+@pytest.mark.parametrize('wrong, message', [
+    (dict(backend='tvm'), "backend='tvm' is unknown"), (dict(dtype='int8'), "dtype='int8' is unknown"),
+    (dict(batch=0), 'batch=0 must be'), (dict(where='tpu'), '--device tpu is not on this machine')])
+def test_wrong_values_are_refused_by_name(wrong, message):
+    with pytest.raises(UserError, match=message):
+        Conditions.here(**wrong)
+
+
+def test_what_differs_is_named():
+    here = Conditions.here()
+    assert here.differences(replace(here, date='another day')) == []
+    other = replace(here, threads=here.threads + 1, channels_last=True)
+    assert here.differences(other) == ['channels_last: False, True', f'threads: {here.threads}, {here.threads + 1}']
+
+
+def test_a_device_is_here_by_its_name():
+    here = Conditions.here()
+    assert here.is_here() and not replace(here, device='another processor').is_here()
+    assert not replace(here, where='cuda:7', device='some accelerator').is_here()
