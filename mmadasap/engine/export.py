@@ -8,6 +8,7 @@ from torch import nn
 
 from mmadasap.engine.checkpoint import SLIM_TYPE
 from mmadasap.engine.launch import adopt_slim_model, build_network, load_network
+from mmadasap.engine.slim_config import dense_config
 from mmadasap.errors import UserError
 from mmadasap.export import deployable, fit, largest_differences, open_onnx, read_images, test_images, write_onnx
 from mmadasap.export.evaluate import evaluate_onnx
@@ -75,10 +76,7 @@ def _dense(cfg: Config, size: tuple[int, int]) -> dict[str, nn.Module]:
     """The dense network a slim one was cut from, untrained: time and size do not depend on the weights' values."""
     if cfg.model.type != SLIM_TYPE:
         return {}
-    model = cfg.model.to_dict()
-    model.pop('channels')
-    dense = Config(dict(cfg.to_dict(), model=model | dict(type=model.pop('detector'))))
-    return {'dense': deployable(build_network(dense), size)}
+    return {'dense': deployable(build_network(dense_config(cfg)), size)}
 
 
 def format_export(result: dict) -> str:

@@ -4,8 +4,9 @@ from typing import Optional
 
 from mmadasap.engine.checkpoint import check_whole, checkpoint_channels, checkpoint_config, read_checkpoint
 from mmadasap.engine.launch import build_network
+from mmadasap.engine.slim_config import dense_config
 from mmadasap.errors import UserError
-from mmadasap.pruning import Budget, count_parameters, output_width
+from mmadasap.pruning import LAYER_TYPES, Budget, count_parameters, output_width
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class SlimReport:
 
     Attributes:
         before: Layer -> output channels of the dense network, of every layer that pruning touched.
-        after: The same of the pruned one.
+        after: The same of the pruned one; 0 where a layer is gone with its residual branch.
         parameters: Learned numbers of the dense and of the pruned network.
         budget: What the pruning aimed at, and ``parent``: the checkpoint it started from; None where not recorded.
     """
@@ -39,16 +40,15 @@ def inspect_slim(path: str) -> SlimReport:
         raise UserError(f'{path} holds a pruned network but not its config; take a checkpoint written after pruning.')
     pruned = build_network(cfg)
     check_whole(pruned, checkpoint)
-    model = cfg.model.to_dict()
-    channels = model.pop('channels')
-    cfg.model = model | dict(type=model.pop('detector'))
-    dense = build_network(cfg)
-    before = {name: output_width(dense.get_submodule(name)) for name in channels}
-    layers = [name for name, width in before.items() if width is not None]
+    dense = build_network(dense_config(cfg))
+    before, after = ({name: output_width(m) for name, m in network.named_modules() if isinstance(m, LAYER_TYPES)}
+                     for network in (dense, pruned))
+    gone = {f'{block}.{layer}' for block, entry in cfg.model.channels.items() for layer in entry.get('gone', ())}
+    layers = [name for name in before if name in cfg.model.channels or name in gone]
     state = checkpoint.get('channel_pruning', {})
     return SlimReport(
         before={name: before[name] for name in layers},
-        after={name: output_width(pruned.get_submodule(name)) for name in layers},
+        after={name: after.get(name, 0) for name in layers},
         parameters=(count_parameters(dense), count_parameters(pruned)),
         budget=state.get('budget'),
         parent=state.get('parent'))

@@ -2,10 +2,10 @@
 from mmengine.config import Config, ConfigDict
 from torch import nn
 
-from mmadasap.engine.checkpoint import SLIM_TYPE, checkpoint_channels
+from mmadasap.engine.checkpoint import SHOWN, SLIM_TYPE, checkpoint_channels
 from mmadasap.errors import UserError
 from mmadasap.fileio import replacing
-from mmadasap.pruning import describe_mismatches
+from mmadasap.pruning import branch_mismatches, describe_mismatches
 
 PRUNING_HOOKS = ('ChannelPruningHook', 'SharpnessPhaseHook')
 SLIM_HOOKS = ('PlainCheckpointHook', 'WidthGuardHook')
@@ -46,6 +46,13 @@ def make_slim(model: ConfigDict, channels: dict) -> None:
     model.channels = channels
 
 
+def dense_config(cfg: Config) -> Config:
+    """The slim ``cfg`` with the model of the network that was pruned."""
+    model = cfg.model.to_dict()
+    rest = {key: value for key, value in model.items() if key not in ('channels', 'detector')}
+    return Config(dict(cfg.to_dict(), model=rest | dict(type=model['detector'])))
+
+
 def _name(hook: dict) -> str:
     kind = hook['type']
     return kind.__name__ if isinstance(kind, type) else kind.rpartition('.')[2]
@@ -65,9 +72,13 @@ def check_widths(model: nn.Module, checkpoint: dict) -> None:
         UserError: Naming the first few weights with both shapes, and what to do.
     """
     differing = describe_mismatches(model, checkpoint.get('state_dict', checkpoint))
+    channels = checkpoint_channels(checkpoint)
+    missing = branch_mismatches(model, channels or {})
+    if missing:
+        differing = differing or f'it has no residual branch in {", ".join(missing[:SHOWN])}'
     if not differing:
         return
     kind, advice = ('dense', 'use its own dense config, or a checkpoint written after the pruning')
-    if checkpoint_channels(checkpoint) is not None:
+    if channels is not None:
         kind, advice = ('pruned', 'use the slim.py beside it as the config')
     raise UserError(f'The checkpoint holds a {kind} network of other widths than the model ({differing}); {advice}.')

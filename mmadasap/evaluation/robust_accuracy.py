@@ -105,7 +105,7 @@ def summarize(top1: Mapping[str, float], reference: Optional[Mapping[str, float]
             _, corruption, severity = name.split('/')
             ratio.corrupted.setdefault(corruption, {})[int(severity)] = value
     if ratio.corrupted:
-        means = {name: sum(row.values()) / len(row) for name, row in ratio.corrupted.items()}
+        means = ratio.by_corruption()
         found |= {f'c/{name}/top1': mean for name, mean in means.items()}
         found |= {'c/top1': ratio.mean_corrupted, 'R_C': ratio.relative}
         if reference and all(set(ratio.corrupted.get(name, ())) == SEVERITIES for name in reference):

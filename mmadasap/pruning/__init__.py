@@ -4,7 +4,7 @@ from .allocator import Allocator
 from .branches import Branch, IdentityPath, find_branches
 from .budget import Budget
 from .cost import COSTS, LayerShape, NetworkCost, count_parameters, trace_layers
-from .groups import ChannelGroup, Member, TraceError, format_groups, trace_groups
+from .groups import LAYER_TYPES, ChannelGroup, Member, TraceError, format_groups, trace_groups
 from .importance import IMPORTANCES, MagnitudeImportance, TaylorImportance, build_importance, register_importance
 from .joint_problem import CostTerm
 from .knapsack import solve_multiple_choice
@@ -13,15 +13,15 @@ from .pruner import ChannelPruner
 from .ranking import BudgetError, check_reachable, keep_best
 from .schedule import PruningSchedule
 from .surgery import channel_spec, check_spec, output_width, rebuild, slim
-from .widths import describe_mismatches, refuse_other_widths, width_mismatches
+from .widths import branch_mismatches, describe_mismatches, refuse_other_widths, width_mismatches
 
 __all__ = [
     'Allocation', 'Allocator', 'Branch', 'Budget', 'BudgetError', 'COSTS', 'ChannelGroup', 'ChannelMask',
-    'ChannelPruner', 'CostTerm', 'Cuts', 'IMPORTANCES', 'IdentityPath', 'LayerShape', 'MagnitudeImportance', 'Member',
-    'NetworkCost', 'PruningSchedule', 'TaylorImportance', 'TraceError', 'allocate', 'allocate_halp',
-    'allocate_repriced', 'build_importance', 'channel_spec', 'check_reachable', 'check_spec', 'count_parameters',
-    'describe_mismatches', 'find_branches', 'format_groups', 'full_channels', 'keep_best', 'mask_optimizer',
-    'model_tensors', 'output_width', 'rebuild', 'refuse_other_widths',
+    'ChannelPruner', 'CostTerm', 'Cuts', 'IMPORTANCES', 'IdentityPath', 'LAYER_TYPES', 'LayerShape',
+    'MagnitudeImportance', 'Member', 'NetworkCost', 'PruningSchedule', 'TaylorImportance', 'TraceError', 'allocate',
+    'allocate_halp', 'allocate_repriced', 'branch_mismatches', 'build_importance', 'channel_spec', 'check_reachable',
+    'check_spec', 'count_parameters', 'describe_mismatches', 'find_branches', 'format_groups', 'full_channels',
+    'keep_best', 'mask_optimizer', 'model_tensors', 'output_width', 'rebuild', 'refuse_other_widths',
     'register_importance', 'slim', 'solve_multiple_choice', 'tensor_cuts', 'trace_groups', 'trace_layers',
     'width_mismatches'
 ]

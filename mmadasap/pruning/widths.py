@@ -5,23 +5,35 @@ from torch import Tensor, nn
 
 from mmadasap.errors import UserError
 
+from .branches import IdentityPath
 from .groups import LAYER_TYPES
+from .surgery import ChannelSpec
 
 # How many weights an error names.
 SHOWN = 3
 
 
 def width_mismatches(model: nn.Module, checkpoint: dict[str, Tensor]) -> list[str]:
-    """Names of Conv and Linear weights that read another number of channels in a checkpoint's state dict.
+    """Names of Conv and Linear weights that read another number of channels in a checkpoint's state dict, or that it
+    has for a residual branch that ``model`` has lost.
 
     Pruning a channel removes an input of the layers that read it, so pruned and dense weights always differ there;
     another number of classes changes outputs alone and is no mismatch.
     """
     weights = {f'{name}.weight': m.weight for name, m in model.named_modules() if isinstance(m, LAYER_TYPES)}
-    return [
+    differing = [
         name for name, weight in weights.items()
         if name in checkpoint and weight.shape[1:] != checkpoint[name].shape[1:]
     ]
+    gone = [f'{block}.{layer}.weight' for block, m in model.named_modules() if isinstance(m, IdentityPath)
+            for layer in m.gone]
+    return differing + [name for name in gone if name in checkpoint]
+
+
+def branch_mismatches(model: nn.Module, spec: ChannelSpec) -> list[str]:
+    """Names of the blocks whose residual branch is gone by ``spec`` and that are whole in ``model``."""
+    blocks = dict(model.named_modules())
+    return [name for name, entry in spec.items() if 'gone' in entry and not isinstance(blocks.get(name), IdentityPath)]
 
 
 def describe_mismatches(model: nn.Module, checkpoint: dict[str, Tensor]) -> str:
@@ -29,8 +41,8 @@ def describe_mismatches(model: nn.Module, checkpoint: dict[str, Tensor]) -> str:
     names, own = width_mismatches(model, checkpoint), model.state_dict()
     if not names:
         return ''
-    shown = ', '.join(f'{n} {tuple(checkpoint[n].shape)} in the checkpoint and {tuple(own[n].shape)} in the model'
-                      for n in names[:SHOWN])
+    shown = ', '.join(f'{n} {tuple(checkpoint[n].shape)} in the checkpoint and '
+                      f'{tuple(own[n].shape) if n in own else "gone"} in the model' for n in names[:SHOWN])
     return f'{len(names)} weights differ: {shown}'
 
 
