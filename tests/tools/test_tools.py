@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from mmadasap.datasets.shapes import write_shapes
+from mmadasap.datasets.shapes import CLASSES, write_shapes
 
 ROOT = Path(__file__).parents[2]
 DENSE = str(ROOT / 'configs/quickstart/ssd256_r50-w16_dense_shapes.py')
@@ -197,11 +197,11 @@ def test_test_time_augmentation_of_a_slim_checkpoint(trained):
 @pytest.mark.slow
 def test_a_slim_config_fine_tunes_and_resumes_with_other_classes(trained):
     root, _ = trained
-    config = root / 'fine.py'
+    config, classes = root / 'fine.py', (*CLASSES, 'one more')
     config.write_text(f"_base_ = '{root}/slim/slim.py'\nload_from = '{root}/slim/epoch_3.pth'\n"
-                      "model = dict(bbox_head=dict(num_classes=2))\n"
-                      "train_dataloader = dict(dataset=dict(metainfo=dict(classes=('disk', 'star'))))\n"
-                      "val_dataloader = dict(dataset=dict(metainfo=dict(classes=('disk', 'star'))))\n")
+                      f"model = dict(bbox_head=dict(num_classes={len(classes)}))\n"
+                      f"train_dataloader = dict(dataset=dict(metainfo=dict(classes={classes})))\n"
+                      f"val_dataloader = dict(dataset=dict(metainfo=dict(classes={classes})))\n")
     options = [o for o in small(root / 'data') if not o.startswith(('train_cfg', 'param'))]
     for epochs, resume in ((1, []), (2, ['--resume'])):
         tool('train.py', config, '--work-dir', root / 'fine', *resume, *options, f'train_cfg.max_epochs={epochs}',
