@@ -1,5 +1,6 @@
 """From a command line to a config: what train.py, test.py and the other tools share."""
 import argparse
+import atexit
 import os
 import os.path as osp
 import sys
@@ -135,6 +136,8 @@ def start_processes(cfg: Config) -> None:
                         '--launcher pytorch.')
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
+    # Threads of gloo that still run when the interpreter ends abort the process.
+    atexit.register(torch.distributed.destroy_process_group)
     # DistributedDataParallel refuses device numbers for a model on a processor.
     wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None,
                    find_unused_parameters=cfg.get('find_unused_parameters', False))
