@@ -42,6 +42,19 @@ def run_tool(main: Callable[[], None]) -> None:
         main()
     except UserError as error:
         sys.exit(f'Error: {error}')
+    if torch.distributed.is_initialized() and torch.distributed.get_backend() == 'gloo':
+        _end_process()
+
+
+def _end_process() -> None:
+    """Ends a process that has done its work, without taking the interpreter down.
+
+    A thread of gloo that only then lets go of a tensor needs the interpreter, and would abort the process.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -136,8 +149,6 @@ def start_processes(cfg: Config) -> None:
                         '--launcher pytorch.')
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
-    # Threads of gloo that still run when the interpreter ends abort the process.
-    atexit.register(torch.distributed.destroy_process_group)
     # DistributedDataParallel refuses device numbers for a model on a processor.
     wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None,
                    find_unused_parameters=cfg.get('find_unused_parameters', False))

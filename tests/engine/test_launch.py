@@ -1,4 +1,6 @@
 import argparse
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -133,6 +135,30 @@ def test_a_tool_prints_one_sentence_and_exits_with_1(capsys):
     with pytest.raises(SystemExit) as stop:
         run_tool(main)
     assert stop.value.code == 'Error: No such thing; do that.'
+
+
+PROCESS = """
+import atexit, sys, torch.distributed as dist
+from mmadasap.engine.launch import run_tool
+
+class Torn:
+    def __del__(self):
+        print('interpreter taken down')
+
+def main():
+    dist.init_process_group('gloo', init_method='file://{file}', rank=0, world_size=1)
+    atexit.register(print, 'exit function')
+    sys.modules['torn'] = Torn()
+    print('work')
+
+run_tool(main)
+"""
+
+
+def test_a_process_of_gloo_ends_after_its_exit_functions_without_taking_the_interpreter_down(tmp_path):
+    code = PROCESS.format(file=tmp_path / 'store')
+    done = subprocess.run([sys.executable, '-c', code], text=True, capture_output=True)
+    assert (done.returncode, done.stdout.split('\n')) == (0, ['work', 'exit function', '']), done.stderr
 
 
 def test_slim_config_builds_the_slim_model(tmp_path):
