@@ -31,31 +31,35 @@ class CIFAR10(BaseDataset):
     Args:
         data_root: Folder in one of these layouts.
         split: 'train' or 'test'.
+        every: Keeps every n-th image, n from 1; folders are read class by class, so that classes stay balanced.
         **kwargs: Of :class:`mmpretrain.datasets.BaseDataset`: pipeline, indices, test_mode, ...
 
     Raises:
-        UserError: Another split, or a folder in neither layout, or a damaged file.
+        UserError: Another split, ``every`` below 1, a folder in neither layout, or a damaged file.
     """
 
     METAINFO = {'classes': CIFAR10_CATEGORIES}
 
-    def __init__(self, data_root: str, split: str, **kwargs):
+    def __init__(self, data_root: str, split: str, every: int = 1, **kwargs):
         if split not in BATCHES:
             raise UserError(f"CIFAR10: split={split!r} must be 'train' or 'test'.")
-        self.split = split
+        if every < 1:
+            raise UserError(f'CIFAR10: every={every} must be a whole number from 1.')
+        self.split, self.every = split, every
         super().__init__(ann_file='', data_root=data_root, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """Reads and decodes all images."""
         for folder in (self.data_root, osp.join(self.data_root, 'cifar-10-batches-bin')):
             if osp.isfile(osp.join(folder, BATCHES[self.split][0])):
-                return self._of_batches(folder)
+                return self._of_batches(folder)[::self.every]
         folder = osp.join(self.data_root, self.split)
         if not osp.isdir(folder):
             raise UserError(f'{self.data_root!r} holds neither the folder {self.split}/ of images nor '
                             f'{BATCHES[self.split][0]}; set data_root to CIFAR-10 as an image folder or as its '
                             'official binary version.')
-        return [self._of_file(path, label) for path, label in list_images(folder, self.METAINFO['classes'])]
+        images = list_images(folder, self.METAINFO['classes'])
+        return [self._of_file(path, label) for path, label in images[::self.every]]
 
     def _of_file(self, path: str, label: int) -> dict:
         image = cv2.imread(path, cv2.IMREAD_COLOR)

@@ -5,10 +5,10 @@ from itertools import islice
 
 from mmengine.config import Config
 from mmengine.runner import Runner, set_random_seed
-from torch import Tensor, nn
 
 from mmadasap.engine.launch import load_network
 from mmadasap.errors import UserError
+from mmadasap.evaluation.loss import batch_loss
 from mmadasap.sharpness import Sharpness, measure_sharpness
 
 
@@ -34,8 +34,4 @@ def evaluate_sharpness(cfg: Config, checkpoint: str, rho: float, batches: int, s
     inputs = [model.data_preprocessor(batch, training=False) for batch in drawn]
     if len(inputs) < batches:
         raise UserError(f'train_dataloader gives only {len(inputs)} batches, {batches} were asked for.')
-    return measure_sharpness(model, [partial(_loss, model, data) for data in inputs], rho, steps)
-
-
-def _loss(model: nn.Module, data: dict) -> Tensor:
-    return model.parse_losses(model(**copy.deepcopy(data), mode='loss'))[0]
+    return measure_sharpness(model, [partial(batch_loss, model, data) for data in inputs], rho, steps)

@@ -47,6 +47,17 @@ def test_layouts_agree(tmp_path):
         assert a['gt_label'] == b['gt_label'] and np.array_equal(a['img'] + 5, b['img'])
 
 
+def test_every_second_image_of_each_class(tmp_path):
+    write_images(tmp_path / 'folder' / 'test', CIFAR10_CATEGORIES)
+    write_batches(tmp_path / 'binary')
+    folder = CIFAR10(str(tmp_path / 'folder'), 'test', every=2)
+    assert [folder[i]['gt_label'] for i in range(len(folder))] == list(range(10))
+    binary = CIFAR10(str(tmp_path / 'binary'), 'train', every=2)
+    assert [binary[i]['img_id'] for i in range(3)] == ['data_batch_1.bin/0', 'data_batch_1.bin/2', 'data_batch_2.bin/1']
+    with pytest.raises(UserError, match='every=0 must be a whole number from 1'):
+        CIFAR10(str(tmp_path / 'folder'), 'test', every=0)
+
+
 def test_it_is_found_by_name_under_both_scopes(tmp_path):
     write_images(tmp_path / 'test', CIFAR10_CATEGORIES)
     pipeline = [dict(type='mmpretrain.PackInputs')]

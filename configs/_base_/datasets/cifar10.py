@@ -2,7 +2,7 @@
 data_root = 'data/cifar10/'
 input_size = 32
 train_pipeline = [
-    dict(type='RandomCrop', crop_size=input_size, padding=4),
+    dict(type='RandomCrop', crop_size=input_size, padding=4, padding_mode='reflect'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs'),
 ]

@@ -1,0 +1,33 @@
+"""Runs on blood cells: SSD on ResNet-50 at 256 pixels, HALP beside AdaSAP_L at two budgets of latency."""
+from runs import PRUNING_HOOK, Run
+
+FOLDER = 'configs/quickstart/ssd256_r50-w16'
+# Times of one machine, so that everybody's networks are pruned to the same widths.
+LATENCY_TABLE = 'benchmarks/reproduce/latency/ssd256_r50-w16_bccd.json'
+DENSE = 'bccd_dense'
+METHODS = {'halp-sgd': 'HALP + SGD', 'adasap-l': 'AdaSAP_L'}
+EPOCHS = 40
+# 292 images in batches of 16.
+STEPS_A_EPOCH = 19
+
+
+def dense() -> Run:
+    """The dense network the others start from."""
+    return Run(DENSE, f'{FOLDER}_dense-60e_bccd.py', measures=('train', ))
+
+
+def pruned(method: str, keep: int, times: int = 1) -> Run:
+    """A method at a share of the latency in percent, for ``times`` as many epochs as the others."""
+    hook = dict(budget=dict(cost='latency', keep=keep / 100), latency_table=LATENCY_TABLE)
+    return Run(f'bccd_{method}-latency{keep}{"" if times == 1 else f"-{times}x"}',
+               f'{FOLDER}_{method}-latency50-40e_bccd.py', epochs=times * EPOCHS, hooks={PRUNING_HOOK: hook},
+               start=DENSE)
+
+
+def one_shot(method: str) -> Run:
+    """Half of the channels cut in one step, then 30 epochs: a setting in which the small network underfits."""
+    wrappers = dict(sgd={}, sam=dict(type='mmadasap.AdaSAPOptimWrapper', radius=dict(type='UniformRadius', rho=0.05)))
+    pruning = dict(type=PRUNING_HOOK, input_size=256, budget=dict(cost='channels', keep=0.5), begin=0, end=1,
+                   interval=STEPS_A_EPOCH, importance=dict(type='MagnitudeImportance', normalize='mean'))
+    options = {'optim_wrapper': wrappers[method], 'custom_hooks': [dict(type='mmadasap.ChannelsLastHook'), pruning]}
+    return Run(f'bccd_one-shot-{method}', f'{FOLDER}_dense-60e_bccd.py', options, epochs=30, start=DENSE)

@@ -1,0 +1,103 @@
+"""Runs on CIFAR-10: ResNet-18 at 16 base channels, every method of the paper's classification tables."""
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+from runs import PRUNING_HOOK, Run
+
+FOLDER = 'configs/classification/cifar10/resnet18-w16'
+PHASE_HOOK = 'mmadasap.SharpnessPhaseHook'
+METHODS = {
+    'magnitude-sgd': 'magnitude + SGD',
+    'magnitude-sam': 'magnitude + SAM',
+    'magnitude-asam': 'magnitude + ASAM throughout',
+    'taylor-sgd': 'Taylor + SGD',
+    'taylor-sam': 'Taylor + SAM',
+    'adasap-taylor': 'AdaSAP, Taylor',
+    'adasap-p': 'AdaSAP_P',
+    'adasap-p-asam': 'AdaSAP_P with ASAM',
+}
+# As wide apart as the paper's 0.01 and 2.0, with ASAM's own radius for CIFAR-10 as the upper one.
+ASAM = {'optim_wrapper.asam': True, 'optim_wrapper.radius.rho_max': 0.5}
+WITH_ASAM = dict(options=ASAM, hooks={PHASE_HOOK: dict(radius=dict(type='UniformRadius', rho=0.5))})
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A regime: what data, how long.
+
+    Attributes:
+        prefix: Of its runs' names.
+        dense: Epochs of the dense network.
+        epochs: Epochs of each pruned one, of which ``begin`` to ``end`` are the pruning phase.
+        data: Settings of the data.
+        every: Corrupted accuracy is measured on every n-th test image.
+    """
+    prefix: str
+    dense: int
+    epochs: int
+    begin: int
+    end: int
+    data: Mapping[str, Any] = field(default_factory=dict)
+    every: int = 2
+
+
+def dense(setting: Setting) -> Run:
+    """The dense network the others start from."""
+    return Run(f'{setting.prefix}_dense', f'{FOLDER}_dense-1xb128-20e_cifar10.py',
+               setting.data, setting.dense, amp=True, measures=('train', ), every=setting.every)
+
+
+def pruned(setting: Setting, method: str, size: int, suffix: str = '', options: Mapping[str, Any] = {},
+           hooks: Mapping[str, Mapping[str, Any]] = {}) -> Run:
+    """A method at a size, in percent of the parameters kept.
+
+    Args:
+        setting: The regime.
+        method: Key of METHODS.
+        size: Percent.
+        suffix: Of the name, where more differs:
+        options: further settings of the config, and
+        hooks: of its hooks.
+    """
+    if method == 'adasap-p-asam':
+        return pruned(setting, 'adasap-p', size, '-asam', **WITH_ASAM)
+    phase = dict(begin=setting.begin, end=setting.end, budget=dict(cost='parameters', keep=size / 100))
+    hooks = {name: dict(hooks.get(name, {})) for name in (PRUNING_HOOK, PHASE_HOOK)}
+    hooks[PRUNING_HOOK] = phase | hooks[PRUNING_HOOK]
+    return Run(f'{setting.prefix}_{method}{suffix}-params{size}', f'{FOLDER}_{method}-params50-1xb128-20e_cifar10.py',
+               {**setting.data, **options}, setting.epochs, hooks, start=f'{setting.prefix}_dense', amp=True,
+               measures=('pruning', ), every=setting.every)
+
+
+def warmups(setting: Setting, size: int, epochs: tuple[int, ...]) -> dict[str, Run]:
+    """Label -> AdaSAP_P with a warm-up of so many epochs before a phase of the same length (paper: Table 10)."""
+    phase = setting.end - setting.begin
+    return {
+        f'{begin} epochs': pruned(setting, 'adasap-p', size, f'-warmup{begin}',
+                                  hooks={PRUNING_HOOK: dict(begin=begin, end=begin + phase)}) for begin in epochs}
+
+
+def third_steps(setting: Setting, size: int) -> dict[str, Run]:
+    """Label -> AdaSAP_P with another perturbation in the third step (paper: Table 11)."""
+    adaptive = dict(type='AdaptiveRadius', rho_min=0.01, rho_max=0.1)
+    return {
+        'none': pruned(setting, 'adasap-p', size, '-then-none', hooks={PHASE_HOOK: dict(radius=None)}),
+        'adaptive': pruned(setting, 'adasap-p', size, '-then-adaptive', hooks={PHASE_HOOK: dict(radius=adaptive)}),
+        'uniform': pruned(setting, 'adasap-p', size),
+    }
+
+
+def readings(setting: Setting, size: int) -> dict[str, Run]:
+    """Label -> AdaSAP_P under every reading of Eq. 2-6 and of the global ranking, the project's default first."""
+    default, *others = product(('global', 'neuron'), ('model', 'layer'), ('linear', 'rank'), ('mean', 'none'))
+    found = {', '.join(default): pruned(setting, 'adasap-p', size)}
+    for norm, scope, mapping, normalize in others:
+        options = {'optim_wrapper.norm_scope': norm, 'optim_wrapper.radius.score_scope': scope,
+                   'optim_wrapper.radius.mapping': mapping}
+        importance = dict(type='MagnitudeImportance', normalize=normalize)
+        found[f'{norm}, {scope}, {mapping}, {normalize}'] = pruned(
+            setting, 'adasap-p', size, f'-{norm}-{scope}-{mapping}-{normalize}', options,
+            {PRUNING_HOOK: dict(importance=importance)})
+    return found

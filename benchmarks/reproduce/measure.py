@@ -1,0 +1,133 @@
+"""What is measured of a finished training run."""
+import copy
+import hashlib
+import importlib.metadata
+import os
+import os.path as osp
+from typing import Optional
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+from runs import Run, checkpoint_path, chosen_checkpoint, pruning_epochs
+
+from mmadasap.corruption import SUBSETS
+from mmadasap.corruption.versions import library_versions
+from mmadasap.engine.checkpoint import load_config, read_checkpoint
+from mmadasap.engine.launch import adopt_slim_model
+from mmadasap.engine.plain_checkpoint import make_resumable
+from mmadasap.evaluation import evaluate_robustness
+from mmadasap.evaluation.loss import evaluate_loss
+from mmadasap.evaluation.sharpness import evaluate_sharpness
+from mmadasap.pruning import count_parameters
+
+CORRUPTIONS, SEVERITY = SUBSETS['paper18'], 3
+SHARPNESS = dict(rho=0.05, batches=8, steps=5)
+PACKAGES = ('mmengine', 'mmdet', 'mmpretrain', 'mmcv')
+
+
+def measure(run: Run, cfg: Config) -> dict:
+    """Accuracy, cost and whatever else the run asks for, as plain data."""
+    chosen = chosen_checkpoint(cfg)
+    test = published_accuracy(cfg, chosen, run.robust) if run.robust else corrupted_accuracy(cfg, chosen, run.every)
+    found = dict(test=test, checkpoint=osp.basename(chosen), cost=training_cost(cfg, checkpoint_path(cfg)))
+    if 'train' in run.measures:
+        found['train'] = accuracy(cfg, chosen, on_training_images(cfg))
+    if 'pruning' in run.measures:
+        begin, end = pruning_epochs(cfg)
+        found['before'], found['after'] = (around_pruning(cfg, checkpoint_path(cfg, epoch)) for epoch in (begin, end))
+    return found
+
+
+def corrupted_accuracy(cfg: Config, checkpoint: str, every: int) -> dict:
+    """Accuracy on all clean test images, and on every n-th one corrupted (paper: acc_val, acc_C, R_C on these)."""
+    whole = accuracy(cfg, checkpoint, cfg.test_dataloader)
+    cfg = for_checkpoint(cfg, checkpoint)
+    if every > 1:
+        cfg.test_dataloader.dataset.every = every
+    result = evaluate_robustness(cfg, checkpoint, CORRUPTIONS, [SEVERITY], cells=osp.join(cfg.work_dir, 'cells'))
+    return result.to_dict() | dict(accuracy=whole, severity=SEVERITY, every=every)
+
+
+def published_accuracy(cfg: Config, checkpoint: str, robust: str) -> dict:
+    """Accuracy of a classifier on clean and on published corrupted images, in one pass over both."""
+    cfg, data = for_checkpoint(cfg, checkpoint), load_config(robust)
+    cfg.test_dataloader, cfg.test_evaluator = data.test_dataloader, data.test_evaluator
+    cfg.load_from = checkpoint
+    runner = Runner.from_cfg(cfg)
+    found = {name.removeprefix('robust/'): float(value) for name, value in runner.test().items()}
+    return dict(
+        accuracy=found['top1'] / 100, mean_corrupted=found['c/top1'] / 100, relative=found['R_C'],
+        parameters=count_parameters(runner.model), published=found)
+
+
+def accuracy(cfg: Config, checkpoint: str, loader: dict) -> float:
+    """Clean accuracy on the images of a loader, a share of 1."""
+    cfg = for_checkpoint(cfg, checkpoint)
+    cfg.test_dataloader = loader
+    return evaluate_robustness(cfg, checkpoint, [], []).clean
+
+
+def around_pruning(cfg: Config, checkpoint: str) -> dict:
+    """Loss and accuracy on the test images (Table 9), sharpness on training batches (Table 7)."""
+    sharpness = evaluate_sharpness(for_checkpoint(cfg, checkpoint), checkpoint, **SHARPNESS)
+    return dict(
+        loss=evaluate_loss(cfg, checkpoint),
+        accuracy=accuracy(cfg, checkpoint, cfg.test_dataloader),
+        sharpness=sharpness.to_dict())
+
+
+def training_cost(cfg: Config, checkpoint: str) -> dict:
+    """Seconds of training as the run measured them: all iterations, and one before and one after surgery (median)."""
+    loaded = read_checkpoint(checkpoint)
+    make_resumable(loaded)
+    seconds, _ = loaded['message_hub']['log_scalars']['train/time'].data
+    phase = pruning_epochs(cfg)
+    end = len(seconds) if phase is None else len(seconds) * phase[1] // cfg.train_cfg.max_epochs
+    return dict(
+        training_seconds=float(seconds.sum()),
+        iterations=len(seconds),
+        iterations_before=end,
+        step_seconds_before=_median(seconds[:end]),
+        step_seconds_after=_median(seconds[end:]))
+
+
+def on_training_images(cfg: Config) -> dict:
+    """The loader of the training images, as test images are prepared: unchanged and in order."""
+    loader, train = copy.deepcopy(cfg.test_dataloader), copy.deepcopy(cfg.train_dataloader.dataset)
+    train.update(pipeline=loader.dataset.pipeline, test_mode=True)
+    loader.dataset = train
+    return loader
+
+
+def for_checkpoint(cfg: Config, checkpoint: str) -> Config:
+    """A copy of ``cfg`` that builds the network a checkpoint holds, dense or slim."""
+    cfg = copy.deepcopy(cfg)
+    adopt_slim_model(cfg, checkpoint)
+    return cfg
+
+
+def data_hash(cfg: Config) -> str:
+    """Names the data: paths and sizes of all files below the folders of its images."""
+    loaders = (cfg.train_dataloader, cfg.test_dataloader)
+    lines = sorted(line for root in {loader.dataset.data_root for loader in loaders} for line in _files(root))
+    return hashlib.sha256('\n'.join(lines).encode()).hexdigest()[:16]
+
+
+def versions() -> dict[str, str]:
+    """Library -> version, of all that may change a number; hosts by what is imported under their name."""
+    providers = importlib.metadata.packages_distributions()
+    names = {name: providers[name][0] for name in ('torch', 'mmadasap', *PACKAGES) if name in providers}
+    return library_versions() | {
+        name: f'{distribution} {importlib.metadata.version(distribution)}' for name, distribution in names.items()}
+
+
+def _files(root: str) -> list[str]:
+    found = []
+    for folder, _, names in os.walk(root, followlinks=True):
+        paths = [osp.join(folder, name) for name in names]
+        found += [f'{osp.relpath(path, root)} {osp.getsize(path)}' for path in paths]
+    return found
+
+
+def _median(values) -> Optional[float]:
+    return float(sorted(values)[len(values) // 2]) if len(values) else None

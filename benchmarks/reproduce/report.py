@@ -1,0 +1,143 @@
+"""Makes RESULTS.md and its figures from the results of run.py alone.
+
+    python benchmarks/reproduce/report.py
+"""
+import argparse
+import json
+import os
+import os.path as osp
+import re
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Optional
+
+from claims import CLAIMS, describe, judge
+from figures import draw_figures
+from runs import RESULTS
+from tables import RUNS, TABLES, Table
+
+from mmadasap.fileio import replacing
+
+Results = dict[str, dict[int, dict]]
+HERE = osp.dirname(osp.abspath(__file__))
+OUT = osp.join(HERE, 'RESULTS.md')
+EMPTY = 'not run'
+
+# Column -> (its head, digits, the number in a result or None). Columns that need other runs are computed apart.
+METRICS: dict[str, tuple[str, int, Callable[[dict], Optional[float]]]] = {
+    'clean': ('clean', 4, lambda r: r['test']['accuracy']),
+    'corrupted': ('corrupted', 4, lambda r: r['test']['mean_corrupted']),
+    'relative': ('R_C', 3, lambda r: r['test']['relative']),
+    'train': ('training images', 3, lambda r: r.get('train')),
+    'million': ('parameters, M', 3, lambda r: r['test']['parameters'] / 1e6),
+    'loss_before': ('loss before', 3, lambda r: r.get('before', {}).get('loss')),
+    'loss_after': ('loss after', 3, lambda r: r.get('after', {}).get('loss')),
+    'accuracy_before': ('accuracy before', 3, lambda r: r.get('before', {}).get('accuracy')),
+    'accuracy_after': ('accuracy after', 3, lambda r: r.get('after', {}).get('accuracy')),
+    'sharpness_before': ('sharpness before', 4, lambda r: r.get('before', {}).get('sharpness', {}).get('one_step')),
+    'sharpness_after': ('sharpness after', 4, lambda r: r.get('after', {}).get('sharpness', {}).get('one_step')),
+    'minutes': ('training, min', 1, lambda r: r['cost']['training_seconds'] / 60),
+    'step_before': ('step before surgery, ms', 0, lambda r: _ms(r['cost']['step_seconds_before'])),
+    'step_after': ('step after surgery, ms', 0, lambda r: _ms(r['cost']['step_seconds_after'])),
+    'memory': ('peak memory, MB', 0, lambda r: r['peak_memory_bytes'] and r['peak_memory_bytes'] / 1e6),
+}
+
+
+def _ms(seconds: Optional[float]) -> Optional[float]:
+    return None if seconds is None else 1000 * seconds
+
+
+def read_results(folder: str = RESULTS) -> Results:
+    """Run -> seed -> result, of all files in a folder."""
+    found: Results = {}
+    for name in sorted(os.listdir(folder)):
+        if name.endswith('.json'):
+            with open(osp.join(folder, name)) as file:
+                result = json.load(file)
+            found.setdefault(result['run'], {})[result['seed']] = result
+    return found
+
+
+def numbers(results: Results, run: str, column: str) -> dict[int, float]:
+    """Seed -> number of a run in a column, of the seeds that have it."""
+    if column in ('size', 'cost'):
+        return _against_start(results, run, column)
+    values = {seed: METRICS[column][2](result) for seed, result in results.get(run, {}).items()}
+    return {seed: value for seed, value in values.items() if value is not None}
+
+
+def _against_start(results: Results, run: str, column: str) -> dict[int, float]:
+    """Parameters, or training time at equal epochs, as shares of the dense run's of the same seed."""
+    start, found = RUNS[run].start or run, {}
+    for seed, result in results.get(run, {}).items():
+        dense = results.get(start, {}).get(seed)
+        if dense is None:
+            continue
+        if column == 'size':
+            found[seed] = result['test']['parameters'] / dense['test']['parameters']
+        else:
+            found[seed] = _seconds_a_step(result) / _seconds_a_step(dense)
+    return found
+
+
+def _seconds_a_step(result: dict) -> float:
+    return result['cost']['training_seconds'] / result['cost']['iterations']
+
+
+HEADS = {'size': ('size', 3), 'cost': ('time / dense SGD, equal epochs', 2)} | {
+    name: (head, digits) for name, (head, digits, _) in METRICS.items()}
+
+
+def cell(values: Sequence[float], digits: int) -> str:
+    """Mean and standard deviation of the seeds, or that there is none."""
+    if not values:
+        return EMPTY
+    mean = f'{statistics.mean(values):.{digits}f}'
+    return mean if len(values) == 1 else f'{mean} ± {statistics.stdev(values):.{digits}f}'
+
+
+def format_table(table: Table, results: Results) -> str:
+    """A table in Markdown; every row says how many seeds it has."""
+    heads = [HEADS[column][0] for column in table.columns]
+    lines = [f'| | seeds | {" | ".join(heads)} |', '|---' * (len(heads) + 2) + '|']
+    for label, run in table.rows:
+        cells = [cell(list(numbers(results, run, c).values()), HEADS[c][1]) for c in table.columns]
+        lines.append(f'| {label} | {len(results.get(run, {})) or EMPTY} | {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
+def format_claims(results: Results) -> str:
+    """Each claim of the paper beside what came out here."""
+    lines = ['| claim | paper | here | seeds | verdict |', '|---' * 5 + '|']
+    for claim in CLAIMS:
+        verdict, mean, spread, count = judge(claim, lambda run, c=claim: numbers(results, run, c.metric))
+        here = EMPTY if mean is None else describe(claim, mean, spread)
+        lines.append(f'| {claim.text} | {claim.paper} | {here} | {count} | {verdict} |')
+    return '\n'.join(lines)
+
+
+def render(results: Results, text: str) -> str:
+    """The text with ``{{claims}}`` and every ``{{table}}`` in it filled in."""
+
+    def fill(match: re.Match) -> str:
+        name = match[1]
+        return format_claims(results) if name == 'claims' else format_table(TABLES[name], results)
+
+    return re.sub(r'\{\{([\w-]+)\}\}', fill, text)
+
+
+def main() -> None:
+    """Reads, renders, draws."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
+    results = read_results()
+    with open(osp.join(HERE, 'results.template.md')) as file:
+        text = render(results, file.read())
+    with replacing(OUT) as partial, open(partial, 'w') as file:
+        file.write(text)
+    figures = draw_figures(results, osp.join(HERE, 'figures'))
+    print(f'{osp.relpath(OUT)} and {len(figures)} figures, from {sum(map(len, results.values()))} results')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,110 @@
+"""One training run: a config of the project, what differs from it, the run it starts from; and where its parts lie."""
+import copy
+import glob
+import hashlib
+import json
+import math
+import os.path as osp
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from mmengine.config import Config
+
+from mmadasap.engine.checkpoint import load_config
+
+WORK_DIR = 'work_dirs/reproduce'
+RESULTS = osp.join(osp.dirname(osp.abspath(__file__)), 'results')
+PRUNING_HOOK = 'mmadasap.ChannelPruningHook'
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is trained and measured, once a seed.
+
+    Attributes:
+        name: Of its folder and its result.
+        config: Path of the project's config.
+        options: Settings that differ, as ``--cfg-options`` takes them.
+        epochs: How many epochs, where they differ; the cosine of the learning rate ends with them.
+        hooks: Type of a custom hook -> settings of it that differ.
+        start: Name of the run whose last checkpoint, of the same seed, it starts from.
+        amp: Whether it trains in mixed precision.
+        measures: What is measured beside accuracy clean and corrupted: 'train' (accuracy on the training images),
+            'pruning' (loss, accuracy and sharpness right before and after).
+        every: Corrupted accuracy is measured on every n-th test image.
+        robust: Config whose test data and metrics, with published corrupted images, replace corruption on the fly.
+    """
+    name: str
+    config: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    epochs: Optional[int] = None
+    hooks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    start: Optional[str] = None
+    amp: bool = False
+    measures: tuple[str, ...] = ()
+    every: int = 1
+    robust: Optional[str] = None
+
+    def work_dir(self, seed: int) -> str:
+        """Folder of its checkpoints."""
+        return osp.join(WORK_DIR, f'{self.name}-seed{seed}')
+
+    def result_path(self, seed: int) -> str:
+        """File of its result."""
+        return osp.join(RESULTS, f'{self.name}-seed{seed}.json')
+
+
+def resolve(run: Run, seed: int, start: Optional[str] = None) -> Config:
+    """The whole config of a run, that ``tools/train.py`` takes.
+
+    Checkpoints are kept from the start and the end of the pruning phase, and not only the newest.
+
+    Args:
+        run: The run.
+        seed: Of weights, order of images and augmentation.
+        start: Checkpoint to start from.
+    """
+    cfg = load_config(run.config)
+    for hook in cfg.get('custom_hooks') or []:
+        hook.update(run.hooks.get(hook.type, {}))
+    # Merging takes marks out of what is merged.
+    cfg.merge_from_dict(copy.deepcopy(dict(run.options)))
+    if run.epochs is not None:
+        cfg.train_cfg.max_epochs = cfg.train_cfg.val_interval = run.epochs
+        cosine = cfg.param_scheduler[-1]
+        cosine.update(end=run.epochs, T_max=run.epochs - cosine.begin)
+    cfg.randomness = dict(seed=seed)
+    cfg.work_dir = run.work_dir(seed)
+    cfg.experiment_name = osp.basename(cfg.work_dir)
+    cfg.load_from, cfg.resume = start, False
+    if 'pruning' in run.measures:
+        interval = math.gcd(*pruning_epochs(cfg), cfg.train_cfg.max_epochs)
+        cfg.default_hooks.checkpoint.update(interval=interval, max_keep_ckpts=-1)
+    return cfg
+
+
+def pruning_epochs(cfg: Config) -> Optional[tuple[int, int]]:
+    """Epochs where the pruning phase begins and ends; None without pruning."""
+    found = [hook for hook in cfg.get('custom_hooks') or [] if hook.type == PRUNING_HOOK]
+    return (found[0].begin, found[0].end) if found else None
+
+
+def checkpoint_path(cfg: Config, epoch: Optional[int] = None) -> str:
+    """Checkpoint of a run after an epoch, the last one by default."""
+    return osp.join(cfg.work_dir, f'epoch_{epoch or cfg.train_cfg.max_epochs}.pth')
+
+
+def chosen_checkpoint(cfg: Config) -> str:
+    """The checkpoint that is measured: the best by validation where the config keeps it, else the last."""
+    best = glob.glob(osp.join(glob.escape(cfg.work_dir), 'best_*.pth')) if cfg.default_hooks.checkpoint.get(
+        'save_best') else []
+    return best[0] if best else checkpoint_path(cfg)
+
+
+def config_hash(cfg: Config) -> str:
+    """Names what was trained; folders and the checkpoint it started from are left out."""
+    plain = cfg._cfg_dict.to_dict()
+    for key in ('work_dir', 'load_from', 'experiment_name', 'resume'):
+        plain.pop(key, None)
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,0 +1,103 @@
+"""Which runs stand in which table, in order of value, and in which figure."""
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import bccd
+import cifar
+import full
+from runs import Run
+
+# 20 epochs on all images: the small network underfits.
+WHOLE = cifar.Setting('cifar10', dense=20, epochs=20, begin=3, end=5)
+# A fifth of the images, three times as often: the same network has capacity to spare.
+FIFTH = cifar.Setting('cifar10-10k', dense=60, epochs=30, begin=3, end=9, data={'train_dataloader.dataset.every': 5})
+SIZES = (50, 20)
+BUDGETS = (40, 20)
+ACCURACY = ('size', 'clean', 'corrupted', 'relative')
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of runs and columns of report.py.
+
+    Attributes:
+        rows: (label, name of the run) each.
+        columns: Keys of report.HEADS.
+    """
+    rows: tuple[tuple[str, str], ...]
+    columns: tuple[str, ...]
+
+
+RUNS: dict[str, Run] = {}
+
+
+def table(runs: dict[str, Run], columns: tuple[str, ...]) -> Table:
+    """A table of these runs; they are known by their names from then on."""
+    for run in runs.values():
+        if RUNS.setdefault(run.name, run) != run:
+            raise ValueError(f'{run.name} means two runs.')
+    return Table(tuple((label, run.name) for label, run in runs.items()), columns)
+
+
+def methods(setting: cifar.Setting, names: Iterable[str], sizes: Iterable[int] = SIZES) -> dict[str, Run]:
+    """Label -> run: the dense network, and methods at sizes."""
+    return {'dense': cifar.dense(setting)} | {
+        f'{cifar.METHODS[name]}, {size} % kept': cifar.pruned(setting, name, size) for size in sizes for name in names}
+
+
+def detection() -> dict[str, Run]:
+    """Label -> run of Table 3 on blood cells, with SGD for twice the epochs as a control of equal time."""
+    found = {'dense': bccd.dense()}
+    for keep in BUDGETS:
+        for name, label in bccd.METHODS.items():
+            found[f'{label}, {keep} % of the latency'] = bccd.pruned(name, keep)
+        found[f'HALP + SGD, {keep} %, twice the epochs'] = bccd.pruned('halp-sgd', keep, 2)
+    return found
+
+
+def regimes() -> dict[str, Run]:
+    """Label -> run: dense networks, by which the settings were chosen, and the setting where SAM loses."""
+    return {
+        'CIFAR-10, 50,000 images, 20 epochs': cifar.dense(WHOLE),
+        'CIFAR-10, 10,000 images, 60 epochs': cifar.dense(FIFTH),
+        'blood cells, 60 epochs': bccd.dense(),
+        'blood cells, half of the channels at once, 30 epochs, SGD': bccd.one_shot('sgd'),
+        'blood cells, half of the channels at once, 30 epochs, SAM': bccd.one_shot('sam'),
+    }
+
+
+COST = ('minutes', 'step_before', 'step_after', 'cost', 'memory')
+TABLES = {
+    'regime': table(regimes(), ('train', *ACCURACY)),
+    'table3': table(detection(), (*ACCURACY, *COST)),
+    'table4': table(methods(FIFTH, cifar.METHODS), (*ACCURACY, *COST)),
+    'cifar10': table(methods(WHOLE, [m for m in cifar.METHODS if m != 'adasap-p-asam']), (*ACCURACY, *COST)),
+    'readings': table(cifar.readings(FIFTH, 20), ACCURACY),
+    'table7': table(methods(FIFTH, ['taylor-sgd', 'magnitude-sgd', 'adasap-p']), (
+        'sharpness_before', 'sharpness_after')),
+    'table9': table(methods(FIFTH, ['taylor-sgd', 'magnitude-sgd', 'magnitude-sam', 'adasap-p']), (
+        'loss_before', 'loss_after', 'accuracy_before', 'accuracy_after')),
+    'table10': table(cifar.warmups(FIFTH, 20, (1, 6, 12)), ACCURACY),
+    'table11': table(cifar.third_steps(FIFTH, 20), ACCURACY),
+    'table3-voc': table(full.voc(), (*ACCURACY, *COST)),
+} | {f'imagenet-{network}': table(full.imagenet(network), ACCURACY) for network in full.NETWORKS}
+
+
+def _at(setting: cifar.Setting, method: str, size: int) -> str:
+    return cifar.pruned(setting, method, size).name
+
+
+# Figure -> label -> run: how much better the second is, by corruption (paper: Figures 4 and 5).
+MARGINS = {f'cifar10-{size}': {
+    'Taylor + SGD': _at(FIFTH, 'taylor-sgd', size), 'AdaSAP_P': _at(FIFTH, 'adasap-p', size)} for size in SIZES} | {
+        f'bccd-{keep}': {label: bccd.pruned(name, keep).name for name, label in bccd.METHODS.items()}
+        for keep in BUDGETS}
+# Figure -> label -> runs from large to small (paper: Figures 1 and 6).
+CURVES = {
+    'cifar10': {cifar.METHODS[m]: [_at(FIFTH, m, size) for size in SIZES]
+                for m in ('taylor-sgd', 'magnitude-sgd', 'magnitude-sam', 'adasap-p')},
+    'bccd': {label: [bccd.pruned(name, keep).name for keep in BUDGETS] for name, label in bccd.METHODS.items()},
+}
+# Label -> (run, the dense run whose time it is compared with).
+COST_BARS = {label: (name, RUNS[name].start) for key in ('table3', 'table4')
+             for label, name in TABLES[key].rows if RUNS[name].start}

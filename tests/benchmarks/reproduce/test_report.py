@@ -1,0 +1,88 @@
+"""Tables and figures from results alone."""
+import json
+from pathlib import Path
+
+import pytest
+import report
+from figures import draw_figures, mean_result, statistics_of
+from runs import RESULTS, config_hash, resolve
+from tables import FIFTH, RUNS, TABLES, Table
+
+ROOT = Path(__file__).parents[3]
+DENSE = f'{FIFTH.prefix}_dense'
+SLIM = f'{FIFTH.prefix}_taylor-sgd-params50'
+
+
+def result(run, seed, accuracy, parameters=100, seconds=60., before=1., after=0.5):
+    corrupted = dict(fog={'3': accuracy / 2}, snow={'3': accuracy / 4})
+    return dict(
+        run=run, seed=seed, peak_memory_bytes=10**9, test=dict(
+            accuracy=accuracy, clean=accuracy, corrupted=corrupted, mean_corrupted=accuracy * 0.375, relative=0.375,
+            parameters=parameters),
+        cost=dict(training_seconds=seconds, iterations=60, iterations_before=20, step_seconds_before=before,
+                  step_seconds_after=after))
+
+
+def results(*rows):
+    found = {}
+    for row in rows:
+        found.setdefault(row['run'], {})[row['seed']] = row
+    return found
+
+
+def test_a_cell_is_the_mean_of_the_seeds_with_their_deviation():
+    assert report.cell([], 3) == 'not run'
+    assert report.cell([0.5], 3) == '0.500'
+    assert report.cell([0.4, 0.6], 3) == '0.500 ± 0.141'
+
+
+def test_rows_without_results_say_so():
+    table = Table((('dense', DENSE), ('slim', SLIM)), ('clean', 'train'))
+    lines = report.format_table(table, results(result(DENSE, 0, 0.5))).splitlines()
+    assert lines[2:] == ['| dense | 1 | 0.5000 | not run |', '| slim | not run | not run | not run |']
+
+
+def test_size_and_time_are_shares_of_the_dense_run_of_the_same_seed():
+    found = results(result(DENSE, 0, 0.8, 100, 60), result(DENSE, 1, 0.8, 100, 60), result(SLIM, 1, 0.7, 40, 90),
+                    result(SLIM, 2, 0.7, 40, 90))
+    assert report.numbers(found, SLIM, 'size') == {1: 0.4}
+    assert report.numbers(found, SLIM, 'cost') == {1: 1.5}
+    assert report.numbers(found, SLIM, 'clean') == {1: 0.7, 2: 0.7}
+
+
+def test_the_text_is_filled_in():
+    text = report.render(results(result(DENSE, 0, 0.5)), 'a\n{{claims}}\n{{table4}}\nz')
+    assert text.startswith('a\n| claim |') and text.endswith('z') and '{{' not in text
+    assert '| dense | 1 | 1.000 | 0.5000 |' in text
+
+
+def test_figures(tmp_path):
+    rows = [result(run, seed, 0.5 + 0.1 * seed) for run in RUNS for seed in (0, 1)]
+    paths = draw_figures(results(*rows), str(tmp_path))
+    assert len(paths) == len(set(paths)) >= 7
+    assert all(Path(path).read_bytes().startswith(b'\x89PNG') for path in paths)
+    assert draw_figures({}, str(tmp_path)) == []
+
+
+def test_means_over_seeds():
+    by_seed = {0: result(SLIM, 0, 0.4), 1: result(SLIM, 1, 0.8)}
+    assert mean_result(by_seed).by_corruption() == pytest.approx(dict(fog=0.3, snow=0.15))
+    # 40 of 60 steps at 0.5 s come after surgery; the rest of 60 s before.
+    assert statistics_of(by_seed) == dict(iterations=60, before=40, after=20, a_step=1)
+
+
+def test_the_published_report_is_of_the_published_results(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    folder = ROOT / 'benchmarks/reproduce'
+    found = report.read_results()
+    text = report.render(found, (folder / 'results.template.md').read_text())
+    assert (folder / 'RESULTS.md').read_text() == text, 'run python benchmarks/reproduce/report.py'
+    assert all(f'{{{{{name}}}}}' in (folder / 'results.template.md').read_text() for name in TABLES)
+
+
+def test_published_results_are_of_the_present_configs(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for path in Path(RESULTS).glob('*.json'):
+        stated = json.loads(path.read_text())
+        assert stated['config_hash'] == config_hash(resolve(RUNS[stated['run']], stated['seed'])), path.name
+        assert path.name == f'{stated["run"]}-seed{stated["seed"]}.json'

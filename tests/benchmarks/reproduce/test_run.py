@@ -1,0 +1,70 @@
+"""A dense and a pruned run from their configs to their results, through tools/train.py."""
+import json
+from pathlib import Path
+
+import cifar
+import measure
+import pytest
+import run as runner
+import runs
+from mmpretrain.datasets.categories import CIFAR10_CATEGORIES
+from run import run_once
+from runs import PRUNING_HOOK, resolve
+
+from mmadasap.corruption.versions import library_versions
+from tests.datasets.image_folders import write_images
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def setting(tmp_path, monkeypatch):
+    """CIFAR's story at 4 channels on 40 images, writing to a temporary folder."""
+    for split in ('train', 'test'):
+        write_images(tmp_path / 'cifar10' / split, CIFAR10_CATEGORIES)
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(runs, 'WORK_DIR', str(tmp_path / 'work'))
+    monkeypatch.setattr(runs, 'RESULTS', str(tmp_path / 'results'))
+    monkeypatch.setattr(measure, 'CORRUPTIONS', ('fog', 'gaussian_noise'))
+    monkeypatch.setattr(measure, 'SHARPNESS', dict(rho=0.05, batches=2, steps=1))
+    data = {'model.backbone.stem_channels': 4, 'model.backbone.base_channels': 4, 'model.head.in_channels': 32,
+            'train_dataloader.batch_size': 4, 'train_dataloader.num_workers': 0,
+            'train_dataloader.persistent_workers': False}
+    data |= {f'{part}_dataloader.dataset.data_root': str(tmp_path / 'cifar10') for part in ('train', 'val', 'test')}
+    return cifar.Setting('toy', dense=2, epochs=3, begin=1, end=2, data=data, every=2)
+
+
+@pytest.mark.slow
+def test_from_configs_to_results(setting, monkeypatch, capfd):
+    dense = cifar.dense(setting)
+    slim = cifar.pruned(setting, 'adasap-p', 50, hooks={PRUNING_HOOK: dict(interval=2)})
+    monkeypatch.setattr(runner, 'RUNS', {run.name: run for run in (dense, slim)})
+    for run in (dense, slim):
+        run_once(run, 1, 'cpu')
+    first, second = (json.loads(Path(run.result_path(1)).read_text()) for run in (dense, slim))
+    assert first['test']['parameters'] > 1.9 * second['test']['parameters']
+    assert 0 <= first['train'] <= 1 and 'before' not in first
+    assert second['before']['accuracy'] >= 0 and second['after']['loss'] > 0
+    assert {'loss', 'one_step', 'projected'} <= second['after']['sharpness'].keys()
+    assert second['test']['corrupted'].keys() == {'fog', 'gaussian_noise'} and second['test']['every'] == 2
+    # 20 images in batches of 4, 3 epochs, the phase over after 2.
+    assert (second['cost']['iterations'], second['cost']['iterations_before']) == (15, 10)
+    assert second['cost']['training_seconds'] > 0 and second['peak_memory_bytes'] > 1e8
+    assert library_versions().items() <= second['versions'].items() and 'torch' in second['versions']
+    assert first['data_hash'] == second['data_hash'] and first['config_hash'] != second['config_hash']
+    assert 'toy_adasap-p-params50-seed1.json; its config and checkpoints' in capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_trained_run_is_measured_without_training_again(setting, monkeypatch):
+    dense = cifar.dense(setting)
+    monkeypatch.setattr(runner, 'RUNS', {dense.name: dense})
+    run_once(dense, 0, 'cpu')
+    whole = json.loads(Path(dense.result_path(0)).read_text())
+    Path(dense.result_path(0)).unlink()
+    last = Path(runs.checkpoint_path(resolve(dense, 0)))
+    before = last.stat().st_mtime_ns
+    run_once(dense, 0, 'cpu')
+    again = json.loads(Path(dense.result_path(0)).read_text())
+    assert last.stat().st_mtime_ns == before and all(
+        again[key] == whole[key] for key in ('test', 'train', 'cost', 'peak_memory_bytes'))
