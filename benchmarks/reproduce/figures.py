@@ -73,8 +73,7 @@ def draw_cost(results: dict, bars: dict[str, tuple[str, str]], path: str) -> Non
     figure = Figure(figsize=(7, 1 + 0.4 * len(bars)), layout='constrained')
     axes = figure.add_subplot()
     for i, (run, dense) in enumerate(bars.values()):
-        cost, reference = (statistics_of(results[name]) for name in (run, dense))
-        before, after = (part / cost['iterations'] / reference['a_step'] for part in (cost['before'], cost['after']))
+        before, after = (share / _mean_step(results[dense]) for share in _mean_phases(results[run]))
         axes.barh(i, before, color=COLORS[0], label=None if i else 'before surgery')
         axes.barh(i, after, left=before, color=COLORS[1], label=None if i else 'after surgery')
     axes.axvline(1, color='black', linewidth=0.8)
@@ -84,13 +83,22 @@ def draw_cost(results: dict, bars: dict[str, tuple[str, str]], path: str) -> Non
     _save(figure, path)
 
 
-def statistics_of(by_seed: dict[int, dict]) -> dict[str, float]:
-    """Means over seeds: iterations, seconds before and after surgery, seconds a step."""
-    costs = [result['cost'] for result in by_seed.values()]
-    iterations, total = (statistics.mean(c[key] for c in costs) for key in ('iterations', 'training_seconds'))
-    after = statistics.mean(
-        (c['step_seconds_after'] or 0) * (c['iterations'] - c['iterations_before']) for c in costs)
-    return dict(iterations=iterations, before=total - after, after=after, a_step=total / iterations)
+def seconds_by_phase(result: dict) -> tuple[float, float]:
+    """Training time before and after surgery, by the median step of each: a pause of the machine does not count."""
+    cost = result['cost']
+    rest = cost['iterations'] - cost['iterations_before']
+    return cost['iterations_before'] * cost['step_seconds_before'], rest * (cost['step_seconds_after'] or 0)
+
+
+def _mean_phases(by_seed: dict[int, dict]) -> tuple[float, float]:
+    """Seconds a step of the whole training that go into each phase, mean over seeds."""
+    rows = [[part / r['cost']['iterations'] for part in seconds_by_phase(r)] for r in by_seed.values()]
+    before, after = (statistics.mean(column) for column in zip(*rows))
+    return before, after
+
+
+def _mean_step(by_seed: dict[int, dict]) -> float:
+    return sum(_mean_phases(by_seed))
 
 
 def _point(results: dict, run: str, key: str) -> tuple[float, float, float]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Optional
 
 from claims import CLAIMS, describe, judge
-from figures import draw_figures
+from figures import draw_figures, seconds_by_phase
 from runs import RESULTS
 from tables import RUNS, TABLES, Table
 
@@ -81,7 +81,8 @@ def _against_start(results: Results, run: str, column: str) -> dict[int, float]:
 
 
 def _seconds_a_step(result: dict) -> float:
-    return result['cost']['training_seconds'] / result['cost']['iterations']
+    before, after = seconds_by_phase(result)
+    return (before + after) / result['cost']['iterations']
 
 
 HEADS = {'size': ('size', 3), 'cost': ('time / dense SGD, equal epochs', 2)} | {
