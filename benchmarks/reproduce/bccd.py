@@ -13,7 +13,7 @@ STEPS_A_EPOCH = 19
 
 def dense() -> Run:
     """The dense network the others start from."""
-    return Run(DENSE, f'{FOLDER}_dense-60e_bccd.py', measures=('train', ))
+    return Run(DENSE, f'{FOLDER}_dense-60e_bccd.py', amp=True, measures=('train', ))
 
 
 def pruned(method: str, keep: int, times: int = 1) -> Run:
@@ -21,7 +21,7 @@ def pruned(method: str, keep: int, times: int = 1) -> Run:
     hook = dict(budget=dict(cost='latency', keep=keep / 100), latency_table=LATENCY_TABLE)
     return Run(f'bccd_{method}-latency{keep}{"" if times == 1 else f"-{times}x"}',
                f'{FOLDER}_{method}-latency50-40e_bccd.py', epochs=times * EPOCHS, hooks={PRUNING_HOOK: hook},
-               start=DENSE)
+               start=DENSE, amp=True)
 
 
 def one_shot(method: str) -> Run:
@@ -30,4 +30,5 @@ def one_shot(method: str) -> Run:
     pruning = dict(type=PRUNING_HOOK, input_size=256, budget=dict(cost='channels', keep=0.5), begin=0, end=1,
                    interval=STEPS_A_EPOCH, importance=dict(type='MagnitudeImportance', normalize='mean'))
     options = {'optim_wrapper': wrappers[method], 'custom_hooks': [dict(type='mmadasap.ChannelsLastHook'), pruning]}
-    return Run(f'bccd_one-shot-{method}', f'{FOLDER}_dense-60e_bccd.py', options, epochs=30, start=DENSE)
+    return Run(f'bccd_one-shot-{method}', f'{FOLDER}_dense-60e_bccd.py', options, epochs=30, start=DENSE,
+               amp=True)
