@@ -7,6 +7,8 @@ LATENCY_TABLE = 'benchmarks/reproduce/latency/ssd256_r50-w16_bccd.json'
 DENSE = 'bccd_dense'
 METHODS = {'halp-sgd': 'HALP + SGD', 'adasap-l': 'AdaSAP_L'}
 EPOCHS = 40
+# As in the paper's classification, an eighth of the epochs is adaptive: fine-tuning a slim network is the cheap part.
+PHASE = dict(begin=1, end=5, interval=4)
 # 292 images in batches of 16.
 STEPS_A_EPOCH = 19
 
@@ -18,7 +20,7 @@ def dense() -> Run:
 
 def pruned(method: str, keep: int, times: int = 1) -> Run:
     """A method at a share of the latency in percent, for ``times`` as many epochs as the others."""
-    hook = dict(budget=dict(cost='latency', keep=keep / 100), latency_table=LATENCY_TABLE)
+    hook = dict(PHASE, budget=dict(cost='latency', keep=keep / 100), latency_table=LATENCY_TABLE)
     return Run(f'bccd_{method}-latency{keep}{"" if times == 1 else f"-{times}x"}',
                f'{FOLDER}_{method}-latency50-40e_bccd.py', epochs=times * EPOCHS, hooks={PRUNING_HOOK: hook},
                start=DENSE, amp=True)

@@ -31,6 +31,7 @@ class Setting:
         prefix: Of its runs' names.
         dense: Epochs of the dense network.
         epochs: Epochs of each pruned one, of which ``begin`` to ``end`` are the pruning phase.
+        interval: Iterations between two pruning steps.
         data: Settings of the data.
         every: Corrupted accuracy is measured on every n-th test image.
     """
@@ -39,6 +40,7 @@ class Setting:
     epochs: int
     begin: int
     end: int
+    interval: int = 30
     data: Mapping[str, Any] = field(default_factory=dict)
     every: int = 2
 
@@ -63,7 +65,8 @@ def pruned(setting: Setting, method: str, size: int, suffix: str = '', options: 
     """
     if method == 'adasap-p-asam':
         return pruned(setting, 'adasap-p', size, '-asam', **WITH_ASAM)
-    phase = dict(begin=setting.begin, end=setting.end, budget=dict(cost='parameters', keep=size / 100))
+    phase = dict(begin=setting.begin, end=setting.end, interval=setting.interval,
+                 budget=dict(cost='parameters', keep=size / 100))
     hooks = {name: dict(hooks.get(name, {})) for name in (PRUNING_HOOK, PHASE_HOOK)}
     hooks[PRUNING_HOOK] = phase | hooks[PRUNING_HOOK]
     return Run(f'{setting.prefix}_{method}{suffix}-params{size}', f'{FOLDER}_{method}-params50-1xb128-20e_cifar10.py',

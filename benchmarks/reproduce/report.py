@@ -60,32 +60,35 @@ def read_results(folder: str = RESULTS) -> Results:
 
 def numbers(results: Results, run: str, column: str) -> dict[int, float]:
     """Seed -> number of a run in a column, of the seeds that have it."""
-    if column in ('size', 'cost'):
+    if column in SHARES:
         return _against_start(results, run, column)
     values = {seed: METRICS[column][2](result) for seed, result in results.get(run, {}).items()}
     return {seed: value for seed, value in values.items() if value is not None}
 
 
 def _against_start(results: Results, run: str, column: str) -> dict[int, float]:
-    """Parameters, or training time at equal epochs, as shares of the dense run's of the same seed."""
+    """Parameters, or time of as many epochs (as they were, or without surgery), over the dense run's of that seed."""
     start, found = RUNS[run].start or run, {}
     for seed, result in results.get(run, {}).items():
         dense = results.get(start, {}).get(seed)
         if dense is None:
             continue
-        if column == 'size':
-            found[seed] = result['test']['parameters'] / dense['test']['parameters']
-        else:
-            found[seed] = _seconds_a_step(result) / _seconds_a_step(dense)
+        found[seed] = SHARES[column](result) / SHARES[column](dense)
     return found
 
 
 def _seconds_a_step(result: dict) -> float:
-    before, after = seconds_by_phase(result)
-    return (before + after) / result['cost']['iterations']
+    return sum(seconds_by_phase(result)) / result['cost']['iterations']
 
 
-HEADS = {'size': ('size', 3), 'cost': ('time / dense SGD, equal epochs', 2)} | {
+SHARES: dict[str, Callable[[dict], float]] = {
+    'size': lambda r: r['test']['parameters'],
+    'cost': _seconds_a_step,
+    'masked': lambda r: r['cost']['step_seconds_before'],
+}
+
+
+HEADS = {'size': ('size', 3), 'cost': ('time / dense SGD, equal epochs', 2), 'masked': ('masked to the end', 2)} | {
     name: (head, digits) for name, (head, digits, _) in METRICS.items()}
 
 

@@ -48,6 +48,7 @@ def test_size_and_time_are_shares_of_the_dense_run_of_the_same_seed():
     assert report.numbers(found, SLIM, 'size') == {1: 0.4}
     # 20 of 60 steps of 2 s and 40 of 0.5 s, against 1 s.
     assert seconds_by_phase(found[SLIM][1]) == (40, 20) and report.numbers(found, SLIM, 'cost') == {1: 1}
+    assert report.numbers(found, SLIM, 'masked') == {1: 2}
     assert report.numbers(found, SLIM, 'clean') == {1: 0.7, 2: 0.7}
 
 

@@ -9,7 +9,7 @@ import run as runner
 import runs
 from mmpretrain.datasets.categories import CIFAR10_CATEGORIES
 from run import run_once
-from runs import PRUNING_HOOK, resolve
+from runs import resolve
 
 from mmadasap.corruption.versions import library_versions
 from tests.datasets.image_folders import write_images
@@ -31,13 +31,13 @@ def setting(tmp_path, monkeypatch):
             'train_dataloader.batch_size': 4, 'train_dataloader.num_workers': 0,
             'train_dataloader.persistent_workers': False}
     data |= {f'{part}_dataloader.dataset.data_root': str(tmp_path / 'cifar10') for part in ('train', 'val', 'test')}
-    return cifar.Setting('toy', dense=2, epochs=3, begin=1, end=2, data=data, every=2)
+    return cifar.Setting('toy', dense=2, epochs=3, begin=1, end=2, interval=2, data=data, every=2)
 
 
 @pytest.mark.slow
 def test_from_configs_to_results(setting, monkeypatch, capfd):
     dense = cifar.dense(setting)
-    slim = cifar.pruned(setting, 'adasap-p', 50, hooks={PRUNING_HOOK: dict(interval=2)})
+    slim = cifar.pruned(setting, 'adasap-p', 50)
     monkeypatch.setattr(runner, 'RUNS', {run.name: run for run in (dense, slim)})
     for run in (dense, slim):
         run_once(run, 1, 'cpu')
