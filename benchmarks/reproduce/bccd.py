@@ -5,7 +5,8 @@ FOLDER = 'configs/quickstart/ssd256_r50-w16'
 # Times of one machine, so that everybody's networks are pruned to the same widths.
 LATENCY_TABLE = 'benchmarks/reproduce/latency/ssd256_r50-w16_bccd.json'
 DENSE = 'bccd_dense'
-METHODS = {'halp-sgd': 'HALP + SGD', 'adasap-l': 'AdaSAP_L'}
+# The second has AdaSAP_L's allocation and HALP's optimizer: only against it is the last one's sharpness alone.
+METHODS = {'halp-sgd': 'HALP + SGD', 'exact-sgd': 'exact allocation + SGD', 'adasap-l': 'AdaSAP_L'}
 EPOCHS = 40
 # As in the paper's classification, an eighth of the epochs is adaptive: fine-tuning a slim network is the cheap part.
 PHASE = dict(begin=1, end=5, interval=4)
@@ -20,9 +21,11 @@ def dense() -> Run:
 
 def pruned(method: str, keep: int, times: int = 1) -> Run:
     """A method at a share of the latency in percent, for ``times`` as many epochs as the others."""
-    hook = dict(PHASE, budget=dict(cost='latency', keep=keep / 100), latency_table=LATENCY_TABLE)
+    hook = dict(PHASE, budget=dict(cost='latency', keep=keep / 100), latency_table=LATENCY_TABLE,
+                allocator=dict(solver='halp' if method == 'halp-sgd' else 'exact'))
+    config = 'adasap-l' if method == 'adasap-l' else 'halp-sgd'
     return Run(f'bccd_{method}-latency{keep}{"" if times == 1 else f"-{times}x"}',
-               f'{FOLDER}_{method}-latency50-40e_bccd.py', epochs=times * EPOCHS, hooks={PRUNING_HOOK: hook},
+               f'{FOLDER}_{config}-latency50-40e_bccd.py', epochs=times * EPOCHS, hooks={PRUNING_HOOK: hook},
                start=DENSE, amp=True)
 
 

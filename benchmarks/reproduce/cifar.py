@@ -8,6 +8,8 @@ from runs import PRUNING_HOOK, Run
 
 FOLDER = 'configs/classification/cifar10/resnet18-w16'
 PHASE_HOOK = 'mmadasap.SharpnessPhaseHook'
+# Output channels of all layers of the dense network.
+NEURONS = 1210
 METHODS = {
     'magnitude-sgd': 'magnitude + SGD',
     'magnitude-sam': 'magnitude + SAM',
@@ -18,7 +20,7 @@ METHODS = {
     'adasap-p': 'AdaSAP_P',
     'adasap-p-asam': 'AdaSAP_P with ASAM',
 }
-# As wide apart as the paper's 0.01 and 2.0, with ASAM's own radius for CIFAR-10 as the upper one.
+# In the paper the greatest radius is the uniform one, with ASAM as well; here ASAM's own for CIFAR-10.
 ASAM = {'optim_wrapper.asam': True, 'optim_wrapper.radius.rho_max': 0.5}
 WITH_ASAM = dict(options=ASAM, hooks={PHASE_HOOK: dict(radius=dict(type='UniformRadius', rho=0.5))})
 
@@ -93,14 +95,50 @@ def third_steps(setting: Setting, size: int) -> dict[str, Run]:
 
 
 def readings(setting: Setting, size: int) -> dict[str, Run]:
-    """Label -> AdaSAP_P under every reading of Eq. 2-6 and of the global ranking, the project's default first."""
+    """Label -> AdaSAP_P under every reading of Eq. 2-6 and of the global ranking, the project's default first.
+
+    With a norm for each neuron all radii are divided by the root of their number: the whole weights then move as far
+    as with a global norm. The last row has them as printed.
+    """
     default, *others = product(('global', 'neuron'), ('model', 'layer'), ('linear', 'rank'), ('mean', 'none'))
     found = {', '.join(default): pruned(setting, 'adasap-p', size)}
-    for norm, scope, mapping, normalize in others:
-        options = {'optim_wrapper.norm_scope': norm, 'optim_wrapper.radius.score_scope': scope,
-                   'optim_wrapper.radius.mapping': mapping}
-        importance = dict(type='MagnitudeImportance', normalize=normalize)
-        found[f'{norm}, {scope}, {mapping}, {normalize}'] = pruned(
-            setting, 'adasap-p', size, f'-{norm}-{scope}-{mapping}-{normalize}', options,
-            {PRUNING_HOOK: dict(importance=importance)})
+    for reading in others:
+        found[', '.join(reading)] = _reading(setting, size, *reading)
+    found['neuron, model, linear, mean, radii as printed'] = pruned(
+        setting, 'adasap-p', size, '-neuron-as-printed', {'optim_wrapper.norm_scope': 'neuron'})
     return found
+
+
+def _reading(setting: Setting, size: int, norm: str, scope: str, mapping: str, normalize: str) -> Run:
+    radius = dict(score_scope=scope, mapping=mapping)
+    hooks = {PRUNING_HOOK: dict(importance=dict(type='MagnitudeImportance', normalize=normalize))}
+    if norm == 'neuron':
+        share = NEURONS**-0.5
+        radius.update(rho_min=0.01 * share, rho_max=0.1 * share)
+        hooks[PHASE_HOOK] = dict(radius=dict(type='UniformRadius', rho=0.05 * share))
+    return pruned(setting, 'adasap-p', size, f'-{norm}-{scope}-{mapping}-{normalize}',
+                  {'optim_wrapper.norm_scope': norm, 'optim_wrapper.radius': radius}, hooks)
+
+
+def searches(setting: Setting, size: int) -> dict[str, Run]:
+    """Label -> run: the same number of settings for every method, learning rate first, then what else it has."""
+    found = {}
+    for method in ('taylor-sgd', 'magnitude-sgd', 'magnitude-sam', 'adasap-p'):
+        for lr in (0.03, 0.1, 0.3):
+            found[f'{METHODS[method]}, lr {lr}'] = pruned(
+                setting, method, size, *(() if lr == 0.1 else (f'-lr{lr}', {'optim_wrapper.optimizer.lr': lr})))
+        for factor in (0.5, 2):
+            name, options, hooks = _scaled(method, factor)
+            found[f'{METHODS[method]}, {name} x {factor}'] = pruned(
+                setting, method, size, f'-{name.replace(" ", "-")}-x{factor}', options, hooks)
+    return found
+
+
+def _scaled(method: str, factor: float) -> tuple[str, dict, dict]:
+    """What a method has beside the learning rate, its options and its hooks' with that multiplied."""
+    if method.endswith('-sgd'):
+        return 'weight decay', {'optim_wrapper.optimizer.weight_decay': 5e-4 * factor}, {}
+    if method == 'magnitude-sam':
+        return 'rho', {'optim_wrapper.radius.rho': 0.05 * factor}, {}
+    return 'rho', {'optim_wrapper.radius.rho_max': 0.1 * factor}, {
+        PHASE_HOOK: dict(radius=dict(type='UniformRadius', rho=0.05 * factor))}

@@ -13,27 +13,43 @@ from mmadasap.visualization.robustness import draw_margins
 PANELS = {'accuracy': 'clean accuracy', 'mean_corrupted': 'corrupted accuracy', 'relative': 'R_C'}
 
 
+def figure_titles(results: dict) -> dict[str, str]:
+    """File -> title of every figure there are results for."""
+    found = {f'margins-{name}.png': f'{list(pair)[1]} - {list(pair)[0]} by corruption, {name}'
+             for name, pair in MARGINS.items() if common_seeds(results, list(pair.values()))}
+    found |= {f'size-{name}.png': f'What survives against what is removed, {name}' for name, curves in CURVES.items()
+              if any(run in results for runs in curves.values() for run in runs)}
+    return found | ({'cost.png': 'Training time'} if _bars(results) else {})
+
+
 def draw_figures(results: dict, folder: str) -> list[str]:
     """Draws every figure there are results for.
 
     Returns:
         Their paths.
     """
-    paths = []
-    for name, pair in MARGINS.items():
-        if all(results.get(run) for run in pair.values()):
-            paths.append(osp.join(folder, f'margins-{name}.png'))
-            draw_margins({label: mean_result(results[run]) for label, run in pair.items()}, paths[-1])
-    for name, curves in CURVES.items():
-        points = {label: [run for run in runs if results.get(run)] for label, runs in curves.items()}
-        if any(points.values()):
-            paths.append(osp.join(folder, f'size-{name}.png'))
-            draw_against_size(results, points, paths[-1])
-    times = {label: runs for label, runs in COST_BARS.items() if all(results.get(run) for run in runs)}
-    if times:
-        paths.append(osp.join(folder, 'cost.png'))
-        draw_cost(results, times, paths[-1])
-    return paths
+    paths = {osp.splitext(file)[0]: osp.join(folder, file) for file in figure_titles(results)}
+    for name, path in paths.items():
+        kind, _, data = name.partition('-')
+        if kind == 'margins':
+            seeds = common_seeds(results, list(MARGINS[data].values()))
+            draw_margins({label: mean_result({seed: results[run][seed] for seed in seeds})
+                          for label, run in MARGINS[data].items()}, path)
+        elif kind == 'size':
+            draw_against_size(results, {
+                label: [run for run in runs if run in results] for label, runs in CURVES[data].items()}, path)
+        else:
+            draw_cost(results, _bars(results), path)
+    return list(paths.values())
+
+
+def common_seeds(results: dict, runs: list[str]) -> list[int]:
+    """Seeds that all of the runs have."""
+    return sorted(set.intersection(*(set(results.get(run, {})) for run in runs)))
+
+
+def _bars(results: dict) -> dict[str, tuple[str, str]]:
+    return {label: runs for label, runs in COST_BARS.items() if common_seeds(results, list(runs))}
 
 
 def mean_result(by_seed: dict[int, dict]) -> RobustnessResult:
@@ -73,7 +89,9 @@ def draw_cost(results: dict, bars: dict[str, tuple[str, str]], path: str) -> Non
     figure = Figure(figsize=(7, 1 + 0.4 * len(bars)), layout='constrained')
     axes = figure.add_subplot()
     for i, (run, dense) in enumerate(bars.values()):
-        before, after = (share / _mean_step(results[dense]) for share in _mean_phases(results[run]))
+        seeds = common_seeds(results, [run, dense])
+        whole = sum(_mean_phases(results[dense], seeds))
+        before, after = (seconds / whole for seconds in _mean_phases(results[run], seeds))
         axes.barh(i, before, color=COLORS[0], label=None if i else 'before surgery')
         axes.barh(i, after, left=before, color=COLORS[1], label=None if i else 'after surgery')
     axes.axvline(1, color='black', linewidth=0.8)
@@ -84,21 +102,17 @@ def draw_cost(results: dict, bars: dict[str, tuple[str, str]], path: str) -> Non
 
 
 def seconds_by_phase(result: dict) -> tuple[float, float]:
-    """Training time before and after surgery, by the median step of each: a pause of the machine does not count."""
+    """Training time before and after surgery, by what a step of each takes where nothing else runs."""
     cost = result['cost']
     rest = cost['iterations'] - cost['iterations_before']
     return cost['iterations_before'] * cost['step_seconds_before'], rest * (cost['step_seconds_after'] or 0)
 
 
-def _mean_phases(by_seed: dict[int, dict]) -> tuple[float, float]:
+def _mean_phases(by_seed: dict[int, dict], seeds: list[int]) -> tuple[float, float]:
     """Seconds a step of the whole training that go into each phase, mean over seeds."""
-    rows = [[part / r['cost']['iterations'] for part in seconds_by_phase(r)] for r in by_seed.values()]
+    rows = [[part / by_seed[s]['cost']['iterations'] for part in seconds_by_phase(by_seed[s])] for s in seeds]
     before, after = (statistics.mean(column) for column in zip(*rows))
     return before, after
-
-
-def _mean_step(by_seed: dict[int, dict]) -> float:
-    return sum(_mean_phases(by_seed))
 
 
 def _point(results: dict, run: str, key: str) -> tuple[float, float, float]:

@@ -1,8 +1,8 @@
-"""The paper's own tables, for whoever has ImageNet, VOC and the devices: every config of the project."""
+"""The paper's tables of results (1 to 4, 6, 12 to 14), for whoever has ImageNet, VOC and the devices."""
 import glob
 import os.path as osp
 
-from runs import Run
+from runs import ROOT, Run
 
 CLASSIFICATION = 'configs/classification'
 NETWORKS = {'resnet50': 'ResNet-50', 'mobilenet-v1': 'MobileNet-V1', 'mobilenet-v2': 'MobileNet-V2'}
@@ -12,7 +12,7 @@ VOC_TAIL = '8xb16-800e_voc0712.py'
 def imagenet(network: str) -> dict[str, Run]:
     """Label -> run, of all configs of a network; the pruned ones start from the dense one."""
     dense, found = f'imagenet-{network}_dense', {}
-    for path in sorted(glob.glob(osp.join(CLASSIFICATION, network, '*-8xb128-90e_in1k.py'))):
+    for path in sorted(glob.glob(osp.join(CLASSIFICATION, network, '*-8xb128-90e_in1k.py'), root_dir=ROOT)):
         method = osp.basename(path).removeprefix(f'{network}_').removesuffix('-8xb128-90e_in1k.py')
         name = f'imagenet-{network}_{method}'
         found[f'{NETWORKS[network]}, {method}'] = Run(

@@ -6,6 +6,8 @@ import os
 import os.path as osp
 from typing import Optional
 
+import numpy as np
+import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from runs import Run, checkpoint_path, chosen_checkpoint, pruning_epochs
@@ -13,16 +15,18 @@ from runs import Run, checkpoint_path, chosen_checkpoint, pruning_epochs
 from mmadasap.corruption import SUBSETS
 from mmadasap.corruption.versions import library_versions
 from mmadasap.engine.checkpoint import load_config, read_checkpoint
-from mmadasap.engine.launch import adopt_slim_model
+from mmadasap.engine.host import raw_outputs
+from mmadasap.engine.launch import adopt_slim_model, build_network, input_size, load_network
 from mmadasap.engine.plain_checkpoint import make_resumable
 from mmadasap.evaluation import evaluate_robustness
 from mmadasap.evaluation.loss import evaluate_loss
 from mmadasap.evaluation.sharpness import evaluate_sharpness
-from mmadasap.pruning import count_parameters
+from mmadasap.latency import LatencyTable
+from mmadasap.pruning import count_parameters, trace_layers
 
 CORRUPTIONS, SEVERITY = SUBSETS['paper18'], 3
 SHARPNESS = dict(rho=0.05, batches=8, steps=5)
-PACKAGES = ('mmengine', 'mmdet', 'mmpretrain', 'mmcv')
+PACKAGES = ('torch', 'torch_pruning', 'scipy', 'mmengine', 'mmdet', 'mmpretrain', 'mmcv', 'mmadasap')
 
 
 def measure(run: Run, cfg: Config) -> dict:
@@ -30,6 +34,7 @@ def measure(run: Run, cfg: Config) -> dict:
     chosen = chosen_checkpoint(cfg)
     test = published_accuracy(cfg, chosen, run.robust) if run.robust else corrupted_accuracy(cfg, chosen, run.every)
     found = dict(test=test, checkpoint=osp.basename(chosen), cost=training_cost(cfg, checkpoint_path(cfg)))
+    found['latency'] = latency_share(cfg, chosen)
     if 'train' in run.measures:
         found['train'] = accuracy(cfg, chosen, on_training_images(cfg))
     if 'pruning' in run.measures:
@@ -40,11 +45,11 @@ def measure(run: Run, cfg: Config) -> dict:
 
 def corrupted_accuracy(cfg: Config, checkpoint: str, every: int) -> dict:
     """Accuracy on all clean test images, and on every n-th one corrupted (paper: acc_val, acc_C, R_C on these)."""
-    whole = accuracy(cfg, checkpoint, cfg.test_dataloader)
-    cfg = for_checkpoint(cfg, checkpoint)
+    part = for_checkpoint(cfg, checkpoint)
     if every > 1:
-        cfg.test_dataloader.dataset.every = every
-    result = evaluate_robustness(cfg, checkpoint, CORRUPTIONS, [SEVERITY], cells=osp.join(cfg.work_dir, 'cells'))
+        part.test_dataloader.dataset.every = every
+    result = evaluate_robustness(part, checkpoint, CORRUPTIONS, [SEVERITY], cells=osp.join(cfg.work_dir, 'cells'))
+    whole = accuracy(cfg, checkpoint, cfg.test_dataloader) if every > 1 else result.clean
     return result.to_dict() | dict(accuracy=whole, severity=SEVERITY, every=every)
 
 
@@ -69,15 +74,30 @@ def accuracy(cfg: Config, checkpoint: str, loader: dict) -> float:
 
 def around_pruning(cfg: Config, checkpoint: str) -> dict:
     """Loss and accuracy on the test images (Table 9), sharpness on training batches (Table 7)."""
-    sharpness = evaluate_sharpness(for_checkpoint(cfg, checkpoint), checkpoint, **SHARPNESS)
+    sharpness = evaluate_sharpness(cfg, checkpoint, **SHARPNESS)
     return dict(
         loss=evaluate_loss(cfg, checkpoint),
         accuracy=accuracy(cfg, checkpoint, cfg.test_dataloader),
         sharpness=sharpness.to_dict())
 
 
+def latency_share(cfg: Config, checkpoint: str) -> Optional[float]:
+    """Time of the slim network over the dense one's, by the latency table it was pruned with; None without one."""
+    paths = [hook.get('latency_table') for hook in cfg.get('custom_hooks') or []]
+    if not any(paths):
+        return None
+    table, size = LatencyTable.load(next(filter(None, paths))), input_size(cfg)
+    slim, dense = load_network(cfg, checkpoint), build_network(cfg).eval()
+    layers = [trace_layers(model, torch.zeros(1, 3, *size), raw_outputs) for model in (slim, dense)]
+    slim_ms, dense_ms = (sum(table(row, row.in_width, row.out_width) for row in rows) for rows in layers)
+    return slim_ms / dense_ms
+
+
 def training_cost(cfg: Config, checkpoint: str) -> dict:
-    """Seconds of training as the run measured them: all iterations, and one before and one after surgery (median)."""
+    """Seconds of training as the run measured them: of all iterations, and of one before and one after surgery.
+
+    The latter are lower deciles: what else the machine does makes steps slower, and never faster.
+    """
     loaded = read_checkpoint(checkpoint)
     make_resumable(loaded)
     seconds, _ = loaded['message_hub']['log_scalars']['train/time'].data
@@ -87,8 +107,8 @@ def training_cost(cfg: Config, checkpoint: str) -> dict:
         training_seconds=float(seconds.sum()),
         iterations=len(seconds),
         iterations_before=end,
-        step_seconds_before=_median(seconds[:end]),
-        step_seconds_after=_median(seconds[end:]))
+        step_seconds_before=_lower_decile(seconds[:end]),
+        step_seconds_after=_lower_decile(seconds[end:]))
 
 
 def on_training_images(cfg: Config) -> dict:
@@ -108,15 +128,22 @@ def for_checkpoint(cfg: Config, checkpoint: str) -> Config:
 
 def data_hash(cfg: Config) -> str:
     """Names the data: paths and sizes of all files below the folders of its images."""
-    loaders = (cfg.train_dataloader, cfg.test_dataloader)
-    lines = sorted(line for root in {loader.dataset.data_root for loader in loaders} for line in _files(root))
+    roots = {root for loader in (cfg.train_dataloader, cfg.test_dataloader) for root in data_roots(loader.dataset)}
+    lines = sorted(line for root in roots for line in _files(root))
     return hashlib.sha256('\n'.join(lines).encode()).hexdigest()[:16]
+
+
+def data_roots(dataset: dict) -> set[str]:
+    """Folders of a data set, also inside wrappers."""
+    parts = [*dataset.get('datasets', []), *([dataset['dataset']] if 'dataset' in dataset else [])]
+    own = {dataset['data_root']} if dataset.get('data_root') else set()
+    return own.union(*(data_roots(part) for part in parts))
 
 
 def versions() -> dict[str, str]:
     """Library -> version, of all that may change a number; hosts by what is imported under their name."""
     providers = importlib.metadata.packages_distributions()
-    names = {name: providers[name][0] for name in ('torch', 'mmadasap', *PACKAGES) if name in providers}
+    names = {name: providers[name][0] for name in PACKAGES if name in providers}
     return library_versions() | {
         name: f'{distribution} {importlib.metadata.version(distribution)}' for name, distribution in names.items()}
 
@@ -129,5 +156,5 @@ def _files(root: str) -> list[str]:
     return found
 
 
-def _median(values) -> Optional[float]:
-    return float(sorted(values)[len(values) // 2]) if len(values) else None
+def _lower_decile(values: np.ndarray) -> Optional[float]:
+    return float(np.quantile(values, 0.1)) if len(values) else None

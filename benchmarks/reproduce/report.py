@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Optional
 
 from claims import CLAIMS, describe, judge
-from figures import draw_figures, seconds_by_phase
+from figures import draw_figures, figure_titles, seconds_by_phase
 from runs import RESULTS
 from tables import RUNS, TABLES, Table
 
@@ -37,14 +37,22 @@ METRICS: dict[str, tuple[str, int, Callable[[dict], Optional[float]]]] = {
     'sharpness_before': ('sharpness before', 4, lambda r: r.get('before', {}).get('sharpness', {}).get('one_step')),
     'sharpness_after': ('sharpness after', 4, lambda r: r.get('after', {}).get('sharpness', {}).get('one_step')),
     'minutes': ('training, min', 1, lambda r: r['cost']['training_seconds'] / 60),
-    'step_before': ('step before surgery, ms', 0, lambda r: _ms(r['cost']['step_seconds_before'])),
-    'step_after': ('step after surgery, ms', 0, lambda r: _ms(r['cost']['step_seconds_after'])),
-    'memory': ('peak memory, MB', 0, lambda r: r['peak_memory_bytes'] and r['peak_memory_bytes'] / 1e6),
+    'step_before': ('step before surgery, ms', 0, lambda r: _per(1e-3, r['cost']['step_seconds_before'])),
+    'step_after': ('step after surgery, ms', 0, lambda r: _per(1e-3, r['cost']['step_seconds_after'])),
+    'memory': ('peak memory, MB', 0, lambda r: _per(1e6, r['peak_memory_bytes'])),
+    'latency': ('latency by the table', 3, lambda r: r.get('latency')),
+    'loss_rise': ('rise of the loss', 3, lambda r: r['after']['loss'] - r['before']['loss'] if 'after' in r else None),
+    'v2': ('ImageNet-V2', 4, lambda r: _published(r, 'v2/matched-frequency/top1', 100)),
+    'relative_v2': ('R_V2', 3, lambda r: _published(r, 'R_V2', 1)),
 }
 
 
-def _ms(seconds: Optional[float]) -> Optional[float]:
-    return None if seconds is None else 1000 * seconds
+def _published(result: dict, key: str, unit: float) -> Optional[float]:
+    return _per(unit, result['test'].get('published', {}).get(key))
+
+
+def _per(unit: float, value: Optional[float]) -> Optional[float]:
+    return None if value is None else value / unit
 
 
 def read_results(folder: str = RESULTS) -> Results:
@@ -112,20 +120,24 @@ def format_table(table: Table, results: Results) -> str:
 
 def format_claims(results: Results) -> str:
     """Each claim of the paper beside what came out here."""
-    lines = ['| claim | paper | here | seeds | verdict |', '|---' * 5 + '|']
+    lines = ['| claim | paper | here | seeds | verdict | runs of |', '|---' * 6 + '|']
     for claim in CLAIMS:
         verdict, mean, spread, count = judge(claim, lambda run, c=claim: numbers(results, run, c.metric))
         here = EMPTY if mean is None else describe(claim, mean, spread)
-        lines.append(f'| {claim.text} | {claim.paper} | {here} | {count} | {verdict} |')
+        lines.append(f'| {claim.text} | {claim.paper} | {here} | {count} | {verdict} | {claim.table} |')
     return '\n'.join(lines)
 
 
 def render(results: Results, text: str) -> str:
-    """The text with ``{{claims}}`` and every ``{{table}}`` in it filled in."""
+    """The text with ``{{claims}}``, ``{{figures}}`` and every ``{{table}}`` in it filled in."""
 
     def fill(match: re.Match) -> str:
         name = match[1]
-        return format_claims(results) if name == 'claims' else format_table(TABLES[name], results)
+        if name == 'claims':
+            return format_claims(results)
+        if name == 'figures':
+            return '\n\n'.join(f'![{title}](figures/{file})' for file, title in figure_titles(results).items())
+        return format_table(TABLES[name], results)
 
     return re.sub(r'\{\{([\w-]+)\}\}', fill, text)
 

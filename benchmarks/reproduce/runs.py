@@ -12,9 +12,13 @@ from typing import Any, Optional
 from mmengine.config import Config
 
 from mmadasap.engine.checkpoint import load_config
+from mmadasap.fileio import file_digest
 
+HERE = osp.dirname(osp.abspath(__file__))
+ROOT = osp.dirname(osp.dirname(HERE))
+RESULTS = osp.join(HERE, 'results')
+# Below where the program is started, as all of the configs' own paths are.
 WORK_DIR = 'work_dirs/reproduce'
-RESULTS = osp.join(osp.dirname(osp.abspath(__file__)), 'results')
 PRUNING_HOOK = 'mmadasap.ChannelPruningHook'
 
 
@@ -65,7 +69,7 @@ def resolve(run: Run, seed: int, start: Optional[str] = None) -> Config:
         seed: Of weights, order of images and augmentation.
         start: Checkpoint to start from.
     """
-    cfg = load_config(run.config)
+    cfg = load_config(osp.join(ROOT, run.config))
     for hook in cfg.get('custom_hooks') or []:
         hook.update(run.hooks.get(hook.type, {}))
     # Merging takes marks out of what is merged.
@@ -102,9 +106,19 @@ def chosen_checkpoint(cfg: Config) -> str:
     return best[0] if best else checkpoint_path(cfg)
 
 
-def config_hash(cfg: Config) -> str:
-    """Names what was trained; folders and the checkpoint it started from are left out."""
-    plain = cfg._cfg_dict.to_dict()
+def training_hash(run: Run, seed: int, runs: Mapping[str, Run]) -> str:
+    """Names what is trained: config, precision, the run it starts from and its latency table; no folder.
+
+    Args:
+        run: The run.
+        seed: Its seed.
+        runs: Name -> run, of all a run may start from.
+    """
+    plain = resolve(run, seed)._cfg_dict.to_dict()
     for key in ('work_dir', 'load_from', 'experiment_name', 'resume'):
         plain.pop(key, None)
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    tables = [hook.get('latency_table') for hook in plain.get('custom_hooks') or []]
+    digests = [file_digest(osp.join(ROOT, path)) for path in tables if path and osp.exists(osp.join(ROOT, path))]
+    start = run.start and training_hash(runs[run.start], seed, runs)
+    text = json.dumps([plain, run.amp, start, digests], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -15,6 +15,7 @@ FIFTH = cifar.Setting('cifar10-10k', dense=60, epochs=30, begin=2, end=4, interv
                       data={'train_dataloader.dataset.every': 5})
 SIZES = (50, 20)
 BUDGETS = (40, 20)
+WARMUPS = (1, 4, 8, 16)
 ACCURACY = ('size', 'clean', 'corrupted', 'relative')
 
 
@@ -53,7 +54,7 @@ def detection() -> dict[str, Run]:
     for keep in BUDGETS:
         for name, label in bccd.METHODS.items():
             found[f'{label}, {keep} % of the latency'] = bccd.pruned(name, keep)
-        found[f'HALP + SGD, {keep} %, twice the epochs'] = bccd.pruned('halp-sgd', keep, 2)
+        found[f'exact allocation + SGD, {keep} %, twice the epochs'] = bccd.pruned('exact-sgd', keep, 2)
     return found
 
 
@@ -71,18 +72,19 @@ def regimes() -> dict[str, Run]:
 COST = ('minutes', 'step_before', 'step_after', 'cost', 'masked', 'memory')
 TABLES = {
     'regime': table(regimes(), ('train', *ACCURACY)),
-    'table3': table(detection(), (*ACCURACY, *COST)),
+    'table3': table(detection(), ('latency', *ACCURACY, *COST)),
     'table4': table(methods(FIFTH, cifar.METHODS), (*ACCURACY, *COST)),
     'cifar10': table(methods(WHOLE, [m for m in cifar.METHODS if m != 'adasap-p-asam']), (*ACCURACY, *COST)),
+    'search': table(cifar.searches(FIFTH, 20), ACCURACY),
     'readings': table(cifar.readings(FIFTH, 20), ACCURACY),
     'table7': table(methods(FIFTH, ['taylor-sgd', 'magnitude-sgd', 'adasap-p']), (
         'sharpness_before', 'sharpness_after')),
     'table9': table(methods(FIFTH, ['taylor-sgd', 'magnitude-sgd', 'magnitude-sam', 'adasap-p']), (
         'loss_before', 'loss_after', 'accuracy_before', 'accuracy_after')),
-    'table10': table(cifar.warmups(FIFTH, 20, (1, 4, 8, 16)), ACCURACY),
+    'table10': table(cifar.warmups(FIFTH, 20, WARMUPS), ACCURACY),
     'table11': table(cifar.third_steps(FIFTH, 20), ACCURACY),
-    'table3-voc': table(full.voc(), (*ACCURACY, *COST)),
-} | {f'imagenet-{network}': table(full.imagenet(network), ACCURACY) for network in full.NETWORKS}
+    'table3-voc': table(full.voc(), ('latency', *ACCURACY, *COST)),
+} | {f'imagenet-{name}': table(full.imagenet(name), (*ACCURACY, 'v2', 'relative_v2')) for name in full.NETWORKS}
 
 
 def _at(setting: cifar.Setting, method: str, size: int) -> str:
@@ -92,7 +94,7 @@ def _at(setting: cifar.Setting, method: str, size: int) -> str:
 # Figure -> label -> run: how much better the second is, by corruption (paper: Figures 4 and 5).
 MARGINS = {f'cifar10-{size}': {
     'Taylor + SGD': _at(FIFTH, 'taylor-sgd', size), 'AdaSAP_P': _at(FIFTH, 'adasap-p', size)} for size in SIZES} | {
-        f'bccd-{keep}': {label: bccd.pruned(name, keep).name for name, label in bccd.METHODS.items()}
+        f'bccd-{keep}': {bccd.METHODS[name]: bccd.pruned(name, keep).name for name in ('halp-sgd', 'adasap-l')}
         for keep in BUDGETS}
 # Figure -> label -> runs from large to small (paper: Figures 1 and 6).
 CURVES = {

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import report
-from figures import draw_figures, mean_result, seconds_by_phase
-from runs import RESULTS, config_hash, resolve
-from tables import FIFTH, RUNS, TABLES, Table
+from figures import common_seeds, draw_figures, figure_titles, mean_result, seconds_by_phase
+from runs import RESULTS, training_hash
+from tables import FIFTH, MARGINS, RUNS, TABLES, Table
 
 ROOT = Path(__file__).parents[3]
 DENSE = f'{FIFTH.prefix}_dense'
@@ -63,7 +63,16 @@ def test_figures(tmp_path):
     paths = draw_figures(results(*rows), str(tmp_path))
     assert len(paths) == len(set(paths)) >= 7
     assert all(Path(path).read_bytes().startswith(b'\x89PNG') for path in paths)
+    assert {Path(path).name for path in paths} == figure_titles(results(*rows)).keys()
     assert draw_figures({}, str(tmp_path)) == []
+
+
+def test_figures_compare_common_seeds_alone():
+    (first, second), *_ = [list(pair.values()) for pair in MARGINS.values()]
+    found = results(result(first, 0, 0.5), result(first, 1, 0.5), result(second, 1, 0.5), result(second, 2, 0.5))
+    assert common_seeds(found, [first, second]) == [1]
+    apart = results(result(first, 0, 0.5), result(second, 1, 0.5))
+    assert common_seeds(apart, [first, second]) == [] and not any('margins' in name for name in figure_titles(apart))
 
 
 def test_means_over_seeds():
@@ -77,6 +86,7 @@ def test_the_published_report_is_of_the_published_results(monkeypatch):
     found = report.read_results()
     text = report.render(found, (folder / 'results.template.md').read_text())
     assert (folder / 'RESULTS.md').read_text() == text, 'run python benchmarks/reproduce/report.py'
+    assert all((folder / 'figures' / name).exists() for name in figure_titles(found))
     assert all(f'{{{{{name}}}}}' in (folder / 'results.template.md').read_text() for name in TABLES)
 
 
@@ -84,5 +94,6 @@ def test_published_results_are_of_the_present_configs(monkeypatch):
     monkeypatch.chdir(ROOT)
     for path in Path(RESULTS).glob('*.json'):
         stated = json.loads(path.read_text())
-        assert stated['config_hash'] == config_hash(resolve(RUNS[stated['run']], stated['seed'])), path.name
+        assert stated['config_hash'] == training_hash(RUNS[stated['run']], stated['seed'], RUNS), path.name
+        assert stated['test'].get('every', 1) == RUNS[stated['run']].every
         assert path.name == f'{stated["run"]}-seed{stated["seed"]}.json'

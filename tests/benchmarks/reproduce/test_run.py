@@ -8,10 +8,13 @@ import pytest
 import run as runner
 import runs
 from mmpretrain.datasets.categories import CIFAR10_CATEGORIES
-from run import run_once
-from runs import resolve
+from run import run_once, warn_if_changed
+from runs import resolve, training_hash
+from training import train
 
 from mmadasap.corruption.versions import library_versions
+from mmadasap.errors import UserError
+from mmadasap.fileio import write_json
 from tests.datasets.image_folders import write_images
 
 ROOT = Path(__file__).parents[3]
@@ -53,6 +56,23 @@ def test_from_configs_to_results(setting, monkeypatch, capfd):
     assert library_versions().items() <= second['versions'].items() and 'torch' in second['versions']
     assert first['data_hash'] == second['data_hash'] and first['config_hash'] != second['config_hash']
     assert 'toy_adasap-p-params50-seed1.json; its config and checkpoints' in capfd.readouterr().out
+
+
+def test_the_training_of_another_config_is_not_taken_for_this_one(setting):
+    dense = cifar.dense(setting)
+    Path(dense.work_dir(0)).mkdir(parents=True)
+    (Path(dense.work_dir(0)) / 'training.json').write_text('{"hash": "another", "peak_memory_bytes": 1}')
+    with pytest.raises(UserError, match='toy_dense-seed0 holds a training of another config .another, now .*; move it'):
+        train(dense, 0, 'cpu', {dense.name: dense})
+
+
+def test_a_result_of_another_config_is_pointed_out(setting, monkeypatch, capsys):
+    dense = cifar.dense(setting)
+    monkeypatch.setattr(runner, 'RUNS', {dense.name: dense})
+    for stated, warns in (('another', True), (training_hash(dense, 0, {}), False)):
+        write_json(dense.result_path(0), dict(config_hash=stated))
+        warn_if_changed(dense, 0)
+        assert ('was made with another config' in capsys.readouterr().out) == warns
 
 
 @pytest.mark.slow

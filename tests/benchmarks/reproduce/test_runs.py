@@ -2,10 +2,14 @@
 from pathlib import Path
 
 import pytest
+from cifar import NEURONS
+from measure import data_roots
 from run import needed, select
-from runs import PRUNING_HOOK, Run, config_hash, pruning_epochs, resolve
+from runs import PRUNING_HOOK, Run, checkpoint_path, chosen_checkpoint, pruning_epochs, resolve, training_hash
 from tables import FIFTH, RUNS, TABLES
+from torch import nn
 
+from mmadasap.engine.launch import build_network
 from mmadasap.errors import UserError
 
 ROOT = Path(__file__).parents[3]
@@ -33,7 +37,7 @@ def test_every_run_resolves_and_its_phase_fits():
 def test_runs_of_a_table_differ():
     for table in TABLES.values():
         names = [name for _, name in table.rows]
-        hashes = {name: config_hash(resolve(RUNS[name], 0)) for name in names}
+        hashes = {name: training_hash(RUNS[name], 0, RUNS) for name in names}
         assert len(set(names)) == len(names) == len(set(hashes.values()))
 
 
@@ -47,10 +51,46 @@ def test_options_epochs_and_hooks_arrive():
 
 
 def test_the_hash_names_what_is_trained_and_not_where():
-    run = Run('r', BCCD)
-    assert config_hash(resolve(run, 0)) == config_hash(resolve(Run('other', BCCD), 0, 'start.pth'))
-    assert config_hash(resolve(run, 0)) != config_hash(resolve(run, 1))
-    assert config_hash(resolve(run, 0)) != config_hash(resolve(Run('r', BCCD, epochs=39), 0))
+    runs = dict(a=Run('a', BCCD, start='dense'), dense=Run('dense', BCCD, epochs=9))
+    mine = training_hash(runs['a'], 0, runs)
+    assert mine == training_hash(Run('other', BCCD, start='dense', every=3), 0, runs)
+    others = [training_hash(runs['a'], 1, runs), training_hash(Run('a', BCCD, epochs=39, start='dense'), 0, runs),
+              training_hash(Run('a', BCCD, start='dense', amp=True), 0, runs),
+              training_hash(runs['a'], 0, dict(dense=Run('dense', BCCD, epochs=8)))]
+    assert len({mine, *others}) == 5
+
+
+def test_the_hash_names_what_is_in_the_latency_table(tmp_path):
+    hashes = []
+    for text in ('1', '2'):
+        (tmp_path / 'table.json').write_text(text)
+        run = Run('r', BCCD, hooks={PRUNING_HOOK: dict(latency_table=str(tmp_path / 'table.json'))})
+        hashes.append(training_hash(run, 0, {}))
+    assert hashes[0] != hashes[1]
+
+
+def test_every_run_has_data_and_its_latency_table_is_there():
+    for run in RUNS.values():
+        cfg = resolve(run, 0)
+        assert all(data_roots(loader.dataset) for loader in (cfg.train_dataloader, cfg.test_dataloader))
+        for hook in cfg.get('custom_hooks') or []:
+            if run.name.startswith('bccd') and hook.get('latency_table'):
+                assert (ROOT / hook.latency_table).exists()
+
+
+def test_the_best_checkpoint_counts_where_the_config_keeps_it(tmp_path):
+    for name in ('voc_dense', 'bccd_dense'):
+        cfg = resolve(RUNS[name], 0)
+        cfg.work_dir = str(tmp_path)
+        assert chosen_checkpoint(cfg) == checkpoint_path(cfg)
+        (tmp_path / 'best_pascal_voc_mAP_epoch_790.pth').touch()
+        assert chosen_checkpoint(cfg).endswith('best_pascal_voc_mAP_epoch_790.pth') == (name == 'voc_dense')
+        (tmp_path / 'best_pascal_voc_mAP_epoch_790.pth').unlink()
+
+
+def test_neurons_are_counted_right():
+    model = build_network(resolve(RUNS[f'{FIFTH.prefix}_dense'], 0))
+    assert sum(m.weight.shape[0] for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))) == NEURONS
 
 
 def test_a_run_comes_after_the_one_it_starts_from():

@@ -1,0 +1,90 @@
+"""Trains a run through tools/train.py, in a process of its own, from where it stopped."""
+import json
+import os
+import os.path as osp
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from typing import Optional
+
+import torch
+from runs import Run, checkpoint_path, resolve, training_hash
+
+from mmadasap.engine.slim_config import write_config
+from mmadasap.errors import UserError
+from mmadasap.fileio import write_json
+
+
+def train(run: Run, seed: int, device: str, runs: Mapping[str, Run]) -> Optional[int]:
+    """Trains, or goes on; a finished training is left as it is.
+
+    Args:
+        run: The run.
+        seed: Its seed.
+        device: 'cpu' or 'cuda'.
+        runs: Name -> run, of all a run may start from.
+
+    Returns:
+        Its peak memory in bytes; None where the system does not tell.
+
+    Raises:
+        UserError: Training failed, or the folder holds the training of another config.
+    """
+    start = None if run.start is None else checkpoint_path(resolve(runs[run.start], seed))
+    cfg = resolve(run, seed, start)
+    noted, mine = osp.join(cfg.work_dir, 'training.json'), training_hash(run, seed, runs)
+    state = _read(noted) or dict(hash=mine, peak_memory_bytes=None)
+    if state['hash'] != mine:
+        raise UserError(f'{cfg.work_dir} holds a training of another config ({state["hash"]}, now {mine}); move it '
+                        'away to train anew.')
+    if not osp.exists(checkpoint_path(cfg)):
+        write_json(noted, state)
+        peak = _run(_command(write_config(cfg, osp.join(cfg.work_dir, 'config.py')), run.amp, device), device)
+        state['peak_memory_bytes'] = max(peak or 0, state['peak_memory_bytes'] or 0) or None
+        write_json(noted, state)
+    return state['peak_memory_bytes']
+
+
+def _read(path: str) -> Optional[dict]:
+    if not osp.exists(path):
+        return None
+    with open(path) as file:
+        return json.load(file)
+
+
+def _command(config: str, amp: bool, device: str) -> list[str]:
+    flags = [config, '--resume', '--auto-scale-lr', *(['--amp'] if amp else [])]
+    count = torch.cuda.device_count() if device == 'cuda' else 0
+    if count > 1:
+        return ['bash', 'tools/dist_train.sh', config, str(count), *flags[1:]]
+    return [sys.executable, 'tools/train.py', *flags]
+
+
+def _run(command: list[str], device: str) -> Optional[int]:
+    """Runs a command to its end and watches its memory, in bytes.
+
+    Raises:
+        UserError: It fails.
+    """
+    hidden = dict(CUDA_VISIBLE_DEVICES='-1') if device == 'cpu' else {}
+    peak = None
+    with subprocess.Popen(command, env=os.environ | hidden) as process:
+        while process.poll() is None:
+            peak = _peak_memory(process.pid) or peak
+            time.sleep(1)
+    if process.returncode:
+        raise UserError(f'Training stopped with exit code {process.returncode}; mend what it says above, and go on '
+                        f'with the same command ({shlex.join(command)} is the part that failed).')
+    return peak
+
+
+def _peak_memory(process: int) -> Optional[int]:
+    try:
+        with open(f'/proc/{process}/status') as file:
+            found = re.search(r'VmHWM:\s+(\d+) kB', file.read())
+    except OSError:
+        return None
+    return 1024 * int(found[1]) if found else None
