@@ -101,9 +101,9 @@ ACCURACIES = {'clean': 'clean', 'corrupted': 'corrupted', 'R_C': 'relative'}
 CONTROL = ('not given', ) * 3
 CLAIMS = [
     *_detection(40, 'halp-sgd', ('+0.021', '+0.037', '+0.027')),
-    *_detection(20, 'halp-sgd', ('+0.023', '+0.036', '+0.023')),
+    *_detection(30, 'halp-sgd', ('+0.023', '+0.036', '+0.023')),
     *_detection(40, 'exact-sgd', CONTROL),
-    *_detection(20, 'exact-sgd', CONTROL),
+    *_detection(30, 'exact-sgd', CONTROL),
     Claim('AdaSAP_L at 40 % of the latency takes no longer than dense SGD: time - 1', 'not claimed',
           bccd.pruned('adasap-l', 40).name, bccd.DENSE, 'cost', 'table3', lower=True, digits=2),
     *_classification(20, 'adasap-p', 'taylor-sgd', ('+0.0082', '+0.0193', '+0.02')),

@@ -14,7 +14,8 @@ WHOLE = cifar.Setting('cifar10', dense=20, epochs=20, begin=3, end=5)
 FIFTH = cifar.Setting('cifar10-10k', dense=60, epochs=30, begin=2, end=4, interval=4,
                       data={'train_dataloader.dataset.every': 5})
 SIZES = (50, 20)
-BUDGETS = (40, 20)
+# 20 %, the paper's second, is below what the narrowest network of this kind takes.
+BUDGETS = (40, 30)
 WARMUPS = (1, 4, 8, 16)
 ACCURACY = ('size', 'clean', 'corrupted', 'relative')
 
