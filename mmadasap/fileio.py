@@ -2,7 +2,7 @@
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,8 +13,8 @@ def replacing(path: str, suffix: str = '') -> Iterator[str]:
     """Yields a temporary path in the same folder, which becomes ``path`` if the block succeeds."""
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
-    handle, partial = tempfile.mkstemp(suffix=suffix, dir=folder)
-    os.close(handle)
+    # Not mkstemp: its files are for their owner alone.
+    partial = os.path.join(folder, f'.{secrets.token_hex(8)}{suffix}')
     try:
         yield partial
         os.replace(partial, path)
