@@ -3,7 +3,7 @@
     python benchmarks/knapsack.py --seed 0 --solver mine=package.module:solve --out benchmarks/results/knapsack.json
     python benchmarks/knapsack.py --table work_dirs/latency/ssd512_r50_dense-8xb16-800e_voc0712.json
 
-Tiny problems (tests/pruning/instances.py): 1 to 5 groups of 1 to 6 candidates, half of them whole numbers 0 to 9 and
+Tiny problems (knapsack_instances.py): 1 to 5 groups of 1 to 6 candidates, half of them whole numbers 0 to 9 and
 half uniform in [0, 1); values alike to costs, opposed or unrelated, a third each; capacity uniform between the cheapest
 and the dearest choice. Another solver is ``solve(values, costs, capacity) -> one place per group``, imported by path.
 
@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from knapsack_instances import brute_force, random_instance
 
 from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.host import raw_outputs
@@ -38,7 +39,6 @@ from mmadasap.pruning import (
     trace_layers,
 )
 from mmadasap.pruning.candidates import WidthCandidates
-from tests.pruning.instances import brute_force, random_instance
 
 CONFIG = 'configs/dense/ssd512_r50_dense-8xb16-800e_voc0712.py'
 

@@ -2,9 +2,9 @@ import itertools
 
 import numpy as np
 import pytest
+from knapsack_instances import brute_force, random_instance
 
 from mmadasap.pruning.knapsack import solve_multiple_choice
-from tests.pruning.instances import brute_force, random_instance
 
 
 @pytest.mark.parametrize('seed', range(5))
