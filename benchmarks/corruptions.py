@@ -11,11 +11,11 @@ from functools import partial
 import cv2
 import imagecorruptions
 import numpy as np
+from corruption_reference import both
 
 from mmadasap.corruption import CORRUPTIONS, corrupt
 from mmadasap.fileio import write_json
 from mmadasap.latency import describe_machine, interleaved_medians
-from tests.corruption.reference import both
 
 HEIGHT, WIDTH = 375, 500
 

@@ -1,11 +1,11 @@
 """Ours against imagecorruptions under the same draws: no pixel differs by more than 1 of 255."""
 import numpy as np
 import pytest
+from corruption_reference import both
 
 from mmadasap.corruption import CORRUPTIONS
 from mmadasap.corruption.blur import copied_from, disk, trail_weights
 from mmadasap.datasets.shapes import draw_scene
-from tests.corruption.reference import both
 
 EXACT = {'shot_noise', 'impulse_noise', 'contrast', 'pixelate', 'jpeg_compression'}
 

@@ -36,21 +36,26 @@ class Replay:
         return np.asarray(self.drawn.pop(0), np.float64)
 
     def normal(self, loc=0.0, scale=1.0, size=None):
+        """Normal numbers, of a standard normal draw."""
         return loc + scale * self._next()
 
     def uniform(self, low=0.0, high=1.0, size=None):
+        """Uniform numbers, of a draw from [0, 1)."""
         return low + (high - low) * self._next()
 
     def randint(self, low, high=None, size=None):
+        """Whole numbers as they were drawn."""
         return self.drawn.pop(0)
 
     def poisson(self, mean):
+        """Counts as they were drawn."""
         return self.drawn.pop(0).astype(np.int64)
 
     def seed(self, seed):
-        pass
+        """Nothing: all is drawn already."""
 
     def default_rng(self, seed):
+        """A generator of salt-and-pepper noise."""
         # Salt and pepper: of what is hit at all, the lower half of our one draw is salt.
         draw = self._next()
         answers = [draw, draw / self.amount]
