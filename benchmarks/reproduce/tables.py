@@ -12,7 +12,8 @@ WHOLE = cifar.Setting('cifar10', dense=20, epochs=20, begin=3, end=5)
 # A fifth of the images, three times as often: the same network has capacity to spare.
 # As in the paper, an eighth of the epochs is adaptive, and some 40 steps prune.
 FIFTH = cifar.Setting('cifar10-10k', dense=60, epochs=30, begin=2, end=4, interval=4,
-                      data={'train_dataloader.dataset.every': 5})
+                      data={'train_dataloader.dataset.every': 5, 'train_dataloader.dataset.pipeline.0.padding': 4,
+                            'optim_wrapper.optimizer.lr': 0.1})
 SIZES = (50, 20)
 # 20 %, the paper's second, is below what the narrowest network of this kind takes.
 BUDGETS = (40, 30)
