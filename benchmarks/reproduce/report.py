@@ -101,9 +101,9 @@ HEADS = {'size': ('size', 3), 'cost': ('time / dense SGD, equal epochs', 2), 'ma
 
 
 def cell(values: Sequence[float], digits: int) -> str:
-    """Mean and standard deviation of the seeds, or that there is none."""
+    """Mean and standard deviation of the seeds, or a dash where none has the number."""
     if not values:
-        return EMPTY
+        return '–'
     mean = f'{statistics.mean(values):.{digits}f}'
     return mean if len(values) == 1 else f'{mean} ± {statistics.stdev(values):.{digits}f}'
 
@@ -113,8 +113,11 @@ def format_table(table: Table, results: Results) -> str:
     heads = [HEADS[column][0] for column in table.columns]
     lines = [f'| | seeds | {" | ".join(heads)} |', '|---' * (len(heads) + 2) + '|']
     for label, run in table.rows:
+        if run not in results:
+            lines.append(f'| {label} |{f" {EMPTY} |" * (len(heads) + 1)}')
+            continue
         cells = [cell(list(numbers(results, run, c).values()), HEADS[c][1]) for c in table.columns]
-        lines.append(f'| {label} | {len(results.get(run, {})) or EMPTY} | {" | ".join(cells)} |')
+        lines.append(f'| {label} | {len(results[run])} | {" | ".join(cells)} |')
     return '\n'.join(lines)
 
 

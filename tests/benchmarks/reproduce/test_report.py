@@ -31,7 +31,7 @@ def results(*rows):
 
 
 def test_a_cell_is_the_mean_of_the_seeds_with_their_deviation():
-    assert report.cell([], 3) == 'not run'
+    assert report.cell([], 3) == '–'
     assert report.cell([0.5], 3) == '0.500'
     assert report.cell([0.4, 0.6], 3) == '0.500 ± 0.141'
 
@@ -39,7 +39,7 @@ def test_a_cell_is_the_mean_of_the_seeds_with_their_deviation():
 def test_rows_without_results_say_so():
     table = Table((('dense', DENSE), ('slim', SLIM)), ('clean', 'train'))
     lines = report.format_table(table, results(result(DENSE, 0, 0.5))).splitlines()
-    assert lines[2:] == ['| dense | 1 | 0.5000 | not run |', '| slim | not run | not run | not run |']
+    assert lines[2:] == ['| dense | 1 | 0.5000 | – |', '| slim | not run | not run | not run |']
 
 
 def test_size_and_time_are_shares_of_the_dense_run_of_the_same_seed():
