@@ -19,6 +19,15 @@ def dense() -> Run:
     return Run(DENSE, f'{FOLDER}_dense-60e_bccd.py', amp=True, measures=('train', ))
 
 
+def wide() -> Run:
+    """The dense network at twice the width."""
+    levels = (512, 256, 256, 128, 128)
+    options = {'model.backbone.base_channels': 32, 'model.backbone.stem_channels': 32,
+               'model.neck.in_channels': (512, ), 'model.neck.out_channels': levels,
+               'model.bbox_head.in_channels': levels}
+    return Run('bccd-w32_dense', f'{FOLDER}_dense-60e_bccd.py', options, amp=True, measures=('train', ))
+
+
 def pruned(method: str, keep: int, times: int = 1) -> Run:
     """A method at a share of the latency in percent, for ``times`` as many epochs as the others."""
     hook = dict(PHASE, budget=dict(cost='latency', keep=keep / 100), latency_table=LATENCY_TABLE,

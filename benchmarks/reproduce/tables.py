@@ -65,7 +65,8 @@ def regimes() -> dict[str, Run]:
     return {
         'CIFAR-10, 50,000 images, 20 epochs': cifar.dense(WHOLE),
         'CIFAR-10, 10,000 images, 60 epochs': cifar.dense(FIFTH),
-        'blood cells, 60 epochs': bccd.dense(),
+        'blood cells, quarter width, 60 epochs': bccd.dense(),
+        'blood cells, half width, 60 epochs': bccd.wide(),
         'blood cells, half of the channels at once, 30 epochs, SGD': bccd.one_shot('sgd'),
         'blood cells, half of the channels at once, 30 epochs, SAM': bccd.one_shot('sam'),
     }
