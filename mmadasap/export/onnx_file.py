@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from mmadasap.errors import UserError
@@ -65,14 +66,32 @@ def run_onnx(session: 'InferenceSession', images: Tensor) -> tuple[np.ndarray, .
 def largest_differences(network: nn.Module, session: 'InferenceSession', images: Tensor) -> dict[str, float]:
     """Output -> largest absolute difference between PyTorch and ONNX Runtime over the images.
 
-    What fills up an image's boxes after suppression (score 0) is not compared.
+    After suppression detections are compared as sets: rounding decides the order of nearly equal scores. What fills
+    up an image's boxes (score 0) is no detection.
     """
     with torch.no_grad():
         ours = network(images)
     ours = [ours.numpy()] if isinstance(ours, Tensor) else [t.numpy() for t in ours]
     theirs = run_onnx(session, images)
-    differences = {name: np.abs(a - b) for name, a, b in zip(network.outputs, ours, theirs)}
-    if 'labels' in differences:
-        live = (ours[1] > 0) | (theirs[1] > 0)
-        differences = {name: d[live] for name, d in differences.items()}
-    return {name: float(d.max(initial=0)) for name, d in differences.items()}
+    if 'labels' in network.outputs:
+        ours, theirs = _paired(_without_fillers(*ours), _without_fillers(*theirs), max(network.size))
+    return {name: float(np.abs(a - b).max(initial=0)) for name, a, b in zip(network.outputs, ours, theirs)}
+
+
+def _without_fillers(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The same detections, with box 0 and label -1 where the score is 0."""
+    live = scores > 0
+    return boxes * live[..., None], scores, np.where(live, labels, -1)
+
+
+def _paired(ours: tuple[np.ndarray, ...], theirs: tuple[np.ndarray, ...], size: int) -> tuple[list, list]:
+    """Both with detections of each image in such order that those standing at one place are alike."""
+    pairs = [linear_sum_assignment(_distances(*image, size)) for image in zip(*ours, *theirs)]
+    return tuple([np.stack([values[i] for values, i in zip(output, chosen)]) for output in side]
+                 for side, chosen in zip((ours, theirs), zip(*pairs)))
+
+
+def _distances(boxes, scores, labels, their_boxes, their_scores, their_labels, size: int) -> np.ndarray:
+    """How unlike each of K detections is each of the other K, shape (K, K); 1 is a whole image, score or class."""
+    boxes = np.abs(boxes[:, None] - their_boxes).max(-1) / size
+    return boxes + np.abs(scores[:, None] - their_scores) + (labels[:, None] != their_labels)

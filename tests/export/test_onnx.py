@@ -62,6 +62,37 @@ def test_suppression_by_hand():
     assert best[0].tolist() == pytest.approx([.9, .6, .3, 0, 0])
 
 
+class Found:
+    """A network, or a session, that found these boxes, scores and labels."""
+
+    outputs, size = ('boxes', 'scores', 'labels'), (100, 100)
+
+    def __init__(self, *detections):
+        self.found = [torch.tensor([list(values)]) for values in zip(*detections)]
+
+    def __call__(self, images):
+        return self.found
+
+    def run(self, names, inputs):
+        return [t.numpy() for t in self.found]
+
+
+A, B, FILLER = ([0., 0, 10, 10], .5, 1), ([50., 50, 60, 60], .5, 1), ([3., 3, 4, 4], 0., 0)
+
+
+@pytest.mark.parametrize('ours, theirs, boxes, scores, labels', [
+    ((A, B), (B, A), 0, 0, 0),
+    ((A, B), (([50, 50, 60, 62.], .5, 1), ([0, 0, 10, 9.], .25, 1)), 2, .25, 0),
+    ((A, B), (A, A), 50, 0, 0),
+    ((A, B), (A, ([50., 50, 60, 60], .5, 3)), 0, 0, 2),
+    ((A, FILLER), (A, ([7., 7, 9, 9], 0., 2)), 0, 0, 0),
+    ((A, B), (A, FILLER), 60, .5, 2),
+])
+def test_detections_are_compared_as_sets(ours, theirs, boxes, scores, labels):
+    found = largest_differences(Found(*ours), Found(*theirs), torch.zeros(1, 3, 1, 1))
+    assert found == dict(boxes=boxes, scores=scores, labels=labels)
+
+
 def test_a_classifier_gives_probabilities(tmp_path):
     model, network, session, images = exported('resnet18', tmp_path / 'n.onnx')
     scores, = run_onnx(session, images)
