@@ -21,6 +21,8 @@ from mmadasap.fileio import write_json
 def train(run: Run, seed: int, device: str, runs: Mapping[str, Run]) -> Optional[int]:
     """Trains, or goes on; a finished training is left as it is.
 
+    The run it starts from is trained first where its checkpoint is not there, as on a clean checkout.
+
     Args:
         run: The run.
         seed: Its seed.
@@ -34,6 +36,8 @@ def train(run: Run, seed: int, device: str, runs: Mapping[str, Run]) -> Optional
         UserError: Training failed, or the folder holds the training of another config.
     """
     start = None if run.start is None else checkpoint_path(resolve(runs[run.start], seed))
+    if start is not None and not osp.exists(start):
+        train(runs[run.start], seed, device, runs)
     cfg = resolve(run, seed, start)
     noted, mine = osp.join(cfg.work_dir, 'training.json'), training_hash(run, seed, runs)
     state = _read(noted) or dict(hash=mine, peak_memory_bytes=None)
