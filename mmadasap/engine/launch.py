@@ -4,7 +4,7 @@ import atexit
 import os
 import os.path as osp
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Optional
 
 import torch
@@ -191,13 +191,19 @@ def adopt_slim_model(cfg: Config, checkpoint: str) -> Optional[str]:
     return f'{checkpoint} holds a pruned network: its widths are used instead of those of the config.'
 
 
-def input_size(cfg: Config) -> tuple[int, int]:
+def input_size(cfg: Config, wanted: Optional[Sequence[int]] = None) -> tuple[int, int]:
     """(H, W) of the images the config's network sees: the pruning hook's, ``input_size``, or the test pipeline's.
 
+    Args:
+        cfg: The config.
+        wanted: (H, W) of the command line, which wins.
+
     Raises:
-        UserError: The config does not say.
+        UserError: The config does not say, or ``wanted`` is no size.
     """
-    told = [hook['input_size'] for hook in cfg.get('custom_hooks', []) if 'input_size' in hook]
+    if wanted is not None:
+        return check_size(wanted)
+    told = [hook['input_size'] for hook in cfg.get('custom_hooks') or [] if 'input_size' in hook]
     told += [cfg.input_size] if 'input_size' in cfg else []
     for step in cfg.get('test_pipeline', []):
         scale = step.get('crop_size') if step['type'] == 'CenterCrop' else step.get('scale')
@@ -206,6 +212,18 @@ def input_size(cfg: Config) -> tuple[int, int]:
     if not told:
         raise UserError(f'{cfg.filename} does not say how large its images are; give --input-size H W.')
     return (told[0], told[0]) if isinstance(told[0], int) else tuple(told[0])
+
+
+def check_size(size: Sequence[int]) -> tuple[int, int]:
+    """(H, W) of the command line.
+
+    Raises:
+        UserError: A number below 1.
+    """
+    height, width = size
+    if min(height, width) < 1:
+        raise UserError(f'--input-size {height} {width} is no image; give a height and a width of at least 1.')
+    return height, width
 
 
 def build_network(cfg: Config) -> nn.Module:

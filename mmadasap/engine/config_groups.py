@@ -1,0 +1,41 @@
+"""Channel groups of a config's network, as its training run would find them."""
+from collections.abc import Sequence
+from typing import Optional
+
+import torch
+from mmengine.config import Config
+
+from mmadasap.engine.hooks import ChannelPruningHook
+from mmadasap.engine.host import raw_outputs
+from mmadasap.engine.launch import build_network, input_size
+from mmadasap.errors import build_from
+from mmadasap.pruning import ChannelGroup, trace_groups
+
+HOOK_TYPES = (ChannelPruningHook, 'ChannelPruningHook', 'mmadasap.ChannelPruningHook')
+
+
+def config_groups(cfg: Config,
+                  size: Optional[Sequence[int]] = None,
+                  protect: Optional[Sequence[str]] = None) -> list[ChannelGroup]:
+    """Traces the network of a config.
+
+    Args:
+        cfg: Dense or slim.
+        size: (H, W) of the traced input; None takes the config's.
+        protect: Modules whose output channels are all kept; None takes those of the config's pruning hook, if any.
+
+    Raises:
+        UserError: No model, no input size, a wrong pruning hook, or a network that cannot be traced.
+    """
+    example = torch.zeros(1, 3, *input_size(cfg, size))
+    if protect is None:
+        protect = _protected(cfg)
+    return trace_groups(build_network(cfg), example, raw_outputs, protect)
+
+
+def _protected(cfg: Config) -> tuple[str, ...]:
+    for hook in cfg.get('custom_hooks') or []:
+        if hook['type'] in HOOK_TYPES:
+            settings = {name: value for name, value in hook.items() if name not in ('type', 'priority')}
+            return build_from(ChannelPruningHook, 'ChannelPruningHook', settings).protect
+    return ()
