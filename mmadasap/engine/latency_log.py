@@ -1,6 +1,7 @@
 """Latency in a training run's log: the table a budget is about, and what the slim network really takes."""
 import copy
 from logging import Logger
+from typing import Optional
 
 from mmengine.dist import is_main_process
 from torch import nn
@@ -10,28 +11,42 @@ from mmadasap.latency import LatencyTable, compare_times, format_stages, format_
 
 
 def load_table(path: str, logger: Logger) -> LatencyTable:
-    """Reads a latency table and warns where it was not measured on this machine.
+    """Reads a latency table and warns where the slim network will not be measured against it.
 
     Raises:
         UserError: A file that is not there or not whole.
     """
     table = LatencyTable.load(path)
-    if not table.conditions.is_here():
-        logger.warning(f'{path} is of {table.conditions.device}, which this machine does not have. The budget is about '
-                       'that device, and the slim network will not be measured here.')
+    obstacle = _obstacle(table)
+    if obstacle:
+        logger.warning(f'{obstacle} The budget is of its times, and the slim network will not be measured.')
     return table
 
 
 def log_times(models: dict[str, nn.Module], table: LatencyTable, size: tuple[int, int], logger: Logger) -> None:
     """Measures networks side by side on the first rank and logs predicted and measured time, in total and by stage.
 
-    Nothing is measured where the table is of another device or backend. The networks are left where they were.
+    Where the table is of another device or backend, that is logged instead. The networks are left where they were.
     """
-    have = table.conditions
-    if not is_main_process() or have.backend != 'torch' or not have.is_here():
+    if not is_main_process():
+        return
+    obstacle = _obstacle(table)
+    if obstacle:
+        logger.warning(f'The slim network is not measured: {obstacle}')
         return
     copies = {name: copy.deepcopy(model).eval() for name, model in models.items()}
     times = compare_times(copies, table, raw_outputs, finish(size), size)
     name, last = list(times.items())[-1]
+    have = table.conditions
     logger.info(f'Latency at batch {have.batch}, {have.dtype}:\n{format_times(times, per_layer=False)}\n{name}:\n'
                 f'{format_stages(last)}')
+
+
+def _obstacle(table: LatencyTable) -> Optional[str]:
+    """Why a network cannot be measured beside the table here, as a sentence; None where it can."""
+    have = table.conditions
+    if have.backend != 'torch':
+        return f'{table.path} is of {have.backend}, and only tables of torch are compared with networks.'
+    if not have.is_here():
+        return f'{table.path} is of {have.device}, which this machine does not have.'
+    return None

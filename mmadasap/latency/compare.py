@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmadasap.errors import UserError
 from mmadasap.pruning.cost import LayerShape, trace_layers
 
 from .conditions import DTYPES, Conditions
@@ -99,8 +100,12 @@ def compare_times(models: dict[str, nn.Module], table: LatencyTable, forward: Fo
         rounds: Measured passes of each.
 
     Raises:
-        UserError: A layer the table does not know.
+        UserError: A layer the table does not know, or a table of another backend than torch.
     """
+    backend = table.conditions.backend
+    if backend != 'torch':
+        raise UserError(f'{table.path} is of {backend}, and networks are measured in torch; build a table with '
+                        '--backend torch, or measure whole networks on ONNX Runtime with tools/export_onnx.py.')
     keep_freed_memory()
     models = {name: placed(m, table.conditions) for name, m in models.items()}
     image = placed(torch.randn(table.conditions.batch, 3, *size), table.conditions)

@@ -1,5 +1,8 @@
 """What a latency was measured under: numbers taken under other conditions are other numbers."""
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -9,7 +12,9 @@ from mmadasap.errors import UserError
 from .machine import describe_machine
 
 DTYPES = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
-BACKENDS = ('torch', 'onnxruntime', 'tensorrt')
+# What runs the layers, apart from torch; ONNX Runtime calls TensorRT.
+LIBRARIES = {'torch': (), 'onnxruntime': ('onnxruntime', ), 'tensorrt': ('onnxruntime', 'tensorrt')}
+BACKENDS = tuple(LIBRARIES)
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Conditions:
         batch: Images a call.
         channels_last: Memory format of feature maps.
         threads: Threads of the processor.
-        versions: Name of a library -> its version.
+        versions: Name of a library -> its version, of those the backend runs on.
         date: Day of the measurement (UTC).
 
     Raises:
@@ -60,7 +65,7 @@ class Conditions:
             raise UserError(f'--device {where} is not on this machine; choose cpu' +
                             (' or cuda:0.' if torch.cuda.is_available() else '.'))
         machine = describe_machine(where)
-        versions = {'torch': machine['torch'], 'python': machine['python']}
+        versions = {name: machine[name] for name in ('torch', 'python')} | _versions(LIBRARIES.get(backend, ()))
         return cls(machine['device'], where, backend, dtype, batch, channels_last, machine['threads'], versions,
                    machine['date'])
 
@@ -78,3 +83,12 @@ class Conditions:
         names = ('device', 'backend', 'channels_last', 'threads', 'versions')
         pairs = [(n, getattr(self, n), getattr(other, n)) for n in names]
         return [f'{name}: {mine}, {theirs}' for name, mine, theirs in pairs if mine != theirs]
+
+
+def _versions(libraries: Iterable[str]) -> dict[str, str]:
+    """Name -> version of those that can be imported."""
+    found = {}
+    for name in libraries:
+        with suppress(ImportError):
+            found[name] = import_module(name).__version__
+    return found

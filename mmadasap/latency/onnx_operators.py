@@ -27,7 +27,7 @@ def onnx_call(operation: Operation, c_in: int, c_out: int, conditions: Condition
     options = runtime.SessionOptions()
     options.intra_op_num_threads = conditions.threads
     graph = _graph(operation, c_in, c_out, conditions.batch, dtype)
-    session = runtime.InferenceSession(graph, options, providers=[provider])
+    session = runtime.InferenceSession(graph, options, providers=[(provider, _device_options(conditions.where))])
     numbers = np.random.default_rng(0)
     feed = {i.name: numbers.standard_normal(i.shape).astype(dtype) for i in session.get_inputs()}
     source = {name: x.copy() for name, x in feed.items()}
@@ -37,6 +37,12 @@ def onnx_call(operation: Operation, c_in: int, c_out: int, conditions: Condition
             np.copyto(x, source[name])
 
     return lambda: session.run(None, feed), renew
+
+
+def _device_options(where: str) -> dict[str, int]:
+    """Which of several devices a provider runs on."""
+    number = where.partition(':')[2]
+    return {'device_id': int(number)} if number else {}
 
 
 def check_backend(conditions: Conditions) -> None:
@@ -55,7 +61,7 @@ def _runtime(conditions: Conditions):
         import onnx  # noqa: F401
         import onnxruntime
     except ImportError as error:
-        raise UserError(f'--backend {backend} needs {error.name}; pip install mmadasap[onnx].') from None
+        raise UserError(f"--backend {backend} needs {error.name}; pip install 'mmadasap[export]'.") from None
     provider = PROVIDERS[backend].get(where)
     if provider not in onnxruntime.get_available_providers():
         raise UserError(f'--backend {backend} on {where} needs ONNX Runtime with {provider or "a CUDA device"}; this '

@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,3 +62,10 @@ def test_a_network_the_table_does_not_know_is_named():
     other = nn.Sequential(nn.Conv2d(3, 4, 5))
     with pytest.raises(UserError, match='^0: .* has no times of conv 5x5'):
         compare_times(dict(a=other), one_ms_each(ResidualNet()), call, lambda m, out: out, (8, 8))
+
+
+def test_networks_are_not_held_against_a_table_of_another_backend():
+    table = one_ms_each(ResidualNet())
+    table = replace(table, conditions=replace(table.conditions, backend='onnxruntime'), path='t.json')
+    with pytest.raises(UserError, match=r't\.json is of onnxruntime, and networks are measured in torch; build'):
+        compare_times(dict(a=ResidualNet()), table, call, lambda m, out: out, (8, 8))

@@ -25,3 +25,17 @@ def test_a_device_is_here_by_its_name():
     here = Conditions.here()
     assert here.is_here() and not replace(here, device='another processor').is_here()
     assert not replace(here, where='cuda:7', device='some accelerator').is_here()
+
+
+def test_the_versions_are_those_of_the_libraries_that_run_the_layers():
+    runtime = pytest.importorskip('onnxruntime')
+    assert Conditions.here(backend='onnxruntime').versions['onnxruntime'] == runtime.__version__
+    assert set(Conditions.here().versions) == {'torch', 'python'}
+
+
+def test_times_of_another_version_of_the_backend_differ(monkeypatch):
+    runtime = pytest.importorskip('onnxruntime')
+    here = Conditions.here(backend='onnxruntime')
+    monkeypatch.setattr(runtime, '__version__', 'another')
+    (line, ) = here.differences(Conditions.here(backend='onnxruntime'))
+    assert line.startswith('versions: ') and "'onnxruntime': 'another'" in line

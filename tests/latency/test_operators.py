@@ -1,3 +1,7 @@
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -57,6 +61,27 @@ def test_backends_this_machine_lacks_are_refused_in_one_sentence():
         check_backend(Conditions.here(backend='tensorrt'))
     with pytest.raises(UserError, match='takes float32 or float16'):
         check_backend(Conditions.here(backend='onnxruntime', dtype='bfloat16'))
+
+
+def test_without_onnx_runtime_the_extra_that_brings_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    with pytest.raises(UserError, match=r"--backend onnxruntime needs onnxruntime; pip install 'mmadasap\[export\]'"):
+        check_backend(Conditions.here(backend='onnxruntime'))
+
+
+@pytest.mark.parametrize('backend, where, provider', [
+    ('onnxruntime', 'cpu', ('CPUExecutionProvider', {})),
+    ('onnxruntime', 'cuda:1', ('CUDAExecutionProvider', dict(device_id=1))),
+    ('tensorrt', 'cuda:0', ('TensorrtExecutionProvider', dict(device_id=0)))])
+def test_onnx_runtime_is_told_which_device(monkeypatch, backend, where, provider):
+    pytest.importorskip('onnx')
+    asked = []
+    runtime = SimpleNamespace(
+        SessionOptions=SimpleNamespace, get_available_providers=lambda: [provider[0]],
+        InferenceSession=lambda graph, options, providers: asked.append(providers) or SimpleNamespace(get_inputs=list))
+    monkeypatch.setitem(sys.modules, 'onnxruntime', runtime)
+    onnx_call(CASES[0][0], 4, 6, replace(Conditions.here(), backend=backend, where=where))
+    assert asked == [[provider]]
 
 
 def test_an_operation_nobody_knows():

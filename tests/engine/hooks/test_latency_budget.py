@@ -77,6 +77,16 @@ def test_a_table_of_another_device_is_warned_of_and_nothing_is_measured(tmp_path
     runner.train()
     (log, ) = (tmp_path / 'run').glob('*/*.log')
     assert 'is of another device, which this machine does not have' in log.read_text()
+    assert 'The slim network is not measured: ' in log.read_text() and 'Latency at batch' not in log.read_text()
+
+
+def test_a_table_of_another_backend_says_that_nothing_is_measured(tmp_path, table):
+    times = LatencyTable.load(table)
+    replace(times, conditions=replace(times.conditions, backend='onnxruntime')).save(table)
+    hook = pruning(table, dict(keep=0.6))
+    make_runner(tmp_path / 'run', SGD, [hook], model=MODEL, epochs=4, log_level='INFO').train()
+    (log, ) = (tmp_path / 'run').glob('*/*.log')
+    assert log.read_text().count('is of onnxruntime, and only tables of torch are compared with networks') == 2
     assert 'Latency at batch' not in log.read_text()
 
 
