@@ -111,7 +111,8 @@ def allocate_repriced(values: Sequence[np.ndarray], terms: Sequence[CostTerm], c
     """HALP's choice for the capacity by its own prices that makes the network really cost up to ``capacity``.
 
     HALP overlooks that a layer also gets cheaper by what its inputs lose, and leaves much of the capacity unused when
-    much is pruned at once. A baseline should not lose by that.
+    much is pruned at once. A baseline should not lose by that: what no capacity by its own prices uses up is spent on
+    single candidates, the most value for their true cost first, until no better one fits.
 
     Args:
         values, terms, capacity: As :func:`allocate`'s.
@@ -133,7 +134,7 @@ def allocate_repriced(values: Sequence[np.ndarray], terms: Sequence[CostTerm], c
         fits = problem.cost(choice) <= capacity
         low, high = (middle, high) if fits else (low, middle)
         best = max(best, choice, key=problem.value) if fits else best
-    return _halp_allocation(problem, best)
+    return _halp_allocation(problem, _filled(problem, best, capacity))
 
 
 def least_cost(values: Sequence[np.ndarray], terms: Sequence[CostTerm]) -> float:
@@ -146,6 +147,26 @@ def _linearised(problem: JointProblem, current: Sequence[int], capacity: float) 
     prices, constant = problem.halp_prices(list(current))
     chosen = problem.independent_choice(range(len(prices)), prices, capacity - constant)
     return [chosen[g] for g in range(len(prices))]
+
+
+def _filled(problem: JointProblem, choice: Choice, capacity: float) -> Choice:
+    """The choice after spending what is left of the capacity, candidate by candidate."""
+    while True:
+        room = capacity - problem.cost(choice)
+        steps = sorted(step for group in range(len(choice)) for step in _steps(problem, choice, group, room))
+        better = ([*choice[:group], place, *choice[group + 1:]] for _, group, place in reversed(steps))
+        found = next((c for c in better if problem.cost(c) <= capacity), None)
+        if found is None:
+            return choice
+        choice = found
+
+
+def _steps(problem: JointProblem, choice: Choice, group: int, room: float) -> list[tuple[float, int, int]]:
+    """(value gained per cost, ``group``, place) of its candidates that are worth more and cost up to ``room`` more."""
+    prices, values = problem.prices_beside(choice, group), problem.values[group]
+    gains, extra = values - values[choice[group]], prices - prices[choice[group]]
+    places = np.flatnonzero((gains > 0) & (extra <= room)).tolist()
+    return [(float(gains[i] / extra[i]) if extra[i] > 0 else np.inf, group, i) for i in places]
 
 
 def _halp_allocation(problem: JointProblem, choice: Choice) -> Allocation:

@@ -28,7 +28,7 @@ class Allocator:
         remove_branches: Whether residual branches may go as a whole, leaving the identity path ('exact' alone does it).
 
     Raises:
-        UserError: Unknown solver, or numbers below 1.
+        UserError: Unknown solver, numbers below 1, or 'halp' with ``remove_branches``.
     """
     solver: str = 'exact'
     block: int = 8
@@ -41,6 +41,9 @@ class Allocator:
         for name in ('block', 'min_width'):
             if type(getattr(self, name)) is not int or getattr(self, name) < 1:
                 raise UserError(f'allocator: {name}={getattr(self, name)!r} must be a whole number of at least 1.')
+        if self.remove_branches and self.solver != 'exact':
+            raise UserError(f"allocator: solver={self.solver!r} decides group by group and cannot remove branches; set "
+                            "remove_branches=False or solver='exact'.")
 
     def bind(self, network: NetworkCost) -> 'NetworkAllocator':
         """For the groups of one network."""

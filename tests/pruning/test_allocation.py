@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmadasap.pruning import CostTerm, allocate, allocate_halp, allocate_repriced
-from mmadasap.pruning.allocation import CapacityError, least_cost
+from mmadasap.pruning.allocation import CapacityError, _filled, least_cost
 from mmadasap.pruning.joint_problem import JointProblem
 
 
@@ -72,6 +72,30 @@ def test_large_networks_come_close_to_the_bound_and_use_the_capacity(keep):
     # HALP sees products of two shrinking widths as if one of them did not shrink.
     halp = allocate_repriced(values, terms, current, capacity)
     assert 0.97 * capacity <= halp.cost <= capacity and halp.value < found.value
+
+
+@pytest.mark.parametrize('keep', [0.3, 0.5, 0.7])
+@pytest.mark.parametrize('seed', range(4))
+def test_halp_uses_the_capacity_where_no_capacity_by_its_own_prices_does(seed, keep):
+    values, terms = chain(np.arange(8.0, 129, 8), layers=12, seed=seed)
+    current, problem = [len(v) - 1 for v in values], JointProblem(values, terms)
+    capacity = keep * problem.cost(current)
+    halp = allocate_repriced(values, terms, current, capacity)
+    assert 0.97 * capacity <= halp.cost <= capacity
+    assert halp.cost == problem.cost(halp.choice) and halp.value == problem.value(halp.choice)
+    # Not one more block fits.
+    wider = [[*halp.choice[:g], i + 1, *halp.choice[g + 1:]] for g, i in enumerate(halp.choice) if i < current[g]]
+    assert all(problem.cost(choice) > capacity for choice in wider)
+
+
+def test_what_halp_leaves_is_spent_on_the_most_value_for_its_cost():
+    values = [np.array([0.0, 1.0, 1.1]), np.array([0.0, 3.0])]
+    terms = [CostTerm((0, ), np.array([1.0, 2.0, 4.0]), (0, )), CostTerm((0, 1), np.array([[1.0, 2]] * 3), (1, ))]
+    problem = JointProblem(values, terms)
+    assert _filled(problem, [0, 0], 2.0) == [0, 0]
+    assert _filled(problem, [0, 0], 3.0) == [0, 1]
+    assert _filled(problem, [0, 0], 4.0) == [1, 1]
+    assert _filled(problem, [0, 0], 9.0) == [2, 1]
 
 
 def test_halps_prices_by_hand():

@@ -70,6 +70,7 @@ def test_latency_without_a_table():
     (dict(block=0), 'block=0 must be a whole number'),
     (dict(block=8.0), r'block=8\.0 must be'),
     (dict(min_width=0), 'min_width=0 must be'),
+    (dict(solver='halp', remove_branches=True), "solver='halp' .* cannot remove branches; set remove_branches=False"),
 ])
 def test_bad_settings_are_refused(kwargs, message):
     with pytest.raises(UserError, match=message):
