@@ -1,6 +1,7 @@
-"""One class for what a user can mend, and building things from a user's arguments."""
+"""One class for what a user can mend, and building and checking things from a user's arguments and files."""
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from dataclasses import fields
+from typing import Any, TypeVar, get_args, get_origin
 
 Built = TypeVar('Built')
 
@@ -19,3 +20,27 @@ def build_from(maker: Callable[..., Built], name: str, arguments: Mapping[str, A
         return maker(**arguments)
     except TypeError as error:
         raise UserError(f'{name}={dict(arguments)}: {error}.') from None
+
+
+def check_types(record: Any) -> None:
+    """Refuses a dataclass instance that holds something else than its fields declare.
+
+    Fields may be of simple types, or tuples or dicts of them.
+
+    Raises:
+        UserError: Naming the first such field, its value and its type.
+    """
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if not _is(value, field.type):
+            kind = field.type if get_origin(field.type) else field.type.__name__
+            raise UserError(f'{field.name}={value!r} must be of type {kind}.')
+
+
+def _is(value: Any, kind: Any) -> bool:
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is tuple:
+        return isinstance(value, tuple) and len(value) == len(inner) and all(map(_is, value, inner))
+    if origin is dict:
+        return isinstance(value, dict) and all(_is(k, inner[0]) and _is(v, inner[1]) for k, v in value.items())
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

@@ -1,4 +1,5 @@
 """What a latency was measured under: numbers taken under other conditions are other numbers."""
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -7,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mmadasap.errors import UserError
+from mmadasap.errors import UserError, check_types
 
 from .machine import describe_machine
 
@@ -46,12 +47,16 @@ class Conditions:
     date: str
 
     def __post_init__(self):
+        check_types(self)
+        if not re.fullmatch(r'cpu|cuda:\d+', self.where):
+            raise UserError(f"where={self.where!r} must be 'cpu' or 'cuda:<number>'.")
         if self.backend not in BACKENDS:
             raise UserError(f'backend={self.backend!r} is unknown; choose one of {", ".join(BACKENDS)}.')
         if self.dtype not in DTYPES:
             raise UserError(f'dtype={self.dtype!r} is unknown; choose one of {", ".join(DTYPES)}.')
-        if type(self.batch) is not int or self.batch < 1:
-            raise UserError(f'batch={self.batch!r} must be a whole number of at least 1.')
+        for name in ('batch', 'threads'):
+            if getattr(self, name) < 1:
+                raise UserError(f'{name}={getattr(self, name)} must be at least 1.')
 
     @classmethod
     def here(cls, where: str = 'cpu', backend: str = 'torch', dtype: str = 'float32', batch: int = 1,
@@ -61,9 +66,8 @@ class Conditions:
         Raises:
             UserError: A device this machine does not have.
         """
-        if where != 'cpu' and not (where.startswith('cuda') and torch.cuda.is_available()):
-            raise UserError(f'--device {where} is not on this machine; choose cpu' +
-                            (' or cuda:0.' if torch.cuda.is_available() else '.'))
+        if where not in devices():
+            raise UserError(f'--device {where} is not on this machine; choose one of {", ".join(devices())}.')
         machine = describe_machine(where)
         versions = {name: machine[name] for name in ('torch', 'python')} | _versions(LIBRARIES.get(backend, ()))
         return cls(machine['device'], where, backend, dtype, batch, channels_last, machine['threads'], versions,
@@ -71,8 +75,7 @@ class Conditions:
 
     def is_here(self) -> bool:
         """Whether this machine has the device, by its name."""
-        present = self.where == 'cpu' or torch.cuda.is_available()
-        return present and describe_machine(self.where)['device'] == self.device
+        return self.where in devices() and describe_machine(self.where)['device'] == self.device
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -83,6 +86,11 @@ class Conditions:
         names = ('device', 'backend', 'channels_last', 'threads', 'versions')
         pairs = [(n, getattr(self, n), getattr(other, n)) for n in names]
         return [f'{name}: {mine}, {theirs}' for name, mine, theirs in pairs if mine != theirs]
+
+
+def devices() -> list[str]:
+    """Names of this machine's devices, as torch has them."""
+    return ['cpu', *(f'cuda:{number}' for number in range(torch.cuda.device_count()))]
 
 
 def _versions(libraries: Iterable[str]) -> dict[str, str]:

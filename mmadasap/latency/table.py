@@ -38,7 +38,7 @@ class Grid:
         spread: Distance between the quartiles in milliseconds, same shape.
 
     Raises:
-        UserError: Times that are missing, negative or zero, or widths that do not rise.
+        UserError: Times that are missing, negative or zero, negative spreads, or widths that do not rise.
     """
     operation: Operation
     ins: np.ndarray
@@ -52,8 +52,10 @@ class Grid:
             values = getattr(self, name)
             if values.shape != shape or not np.isfinite(values).all():
                 raise UserError(f'{self.operation}: {name} must hold {shape[0]} x {shape[1]} finite numbers.')
-        if (self.ms <= 0).any() or (self.spread < 0).any():
+        if (self.ms <= 0).any():
             raise UserError(f'{self.operation}: {float(self.ms.min())} ms is no measured time; times must be above 0.')
+        if (self.spread < 0).any():
+            raise UserError(f'{self.operation}: spread={float(self.spread.min())} ms is below 0, which no distance is.')
         if not all(w.size and (np.diff(w) > 0).all() for w in (self.ins, self.outs)):
             raise UserError(f'{self.operation}: widths must rise, got {self.ins.tolist()} and {self.outs.tolist()}.')
 
@@ -166,11 +168,11 @@ class LatencyTable:
         try:
             grids = tuple(_grid(g) for g in data['grids'])
             conditions, block = Conditions(**data['conditions']), data['block']
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise UserError(f'{path} is no whole latency table ({type(error).__name__}: {error}); build it anew with '
-                            'tools/build_latency_table.py.') from None
         except UserError as error:
             raise UserError(f'{path}: {error}') from None
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise UserError(f'{path} is no whole latency table ({type(error).__name__}: {error}); build it anew with '
+                            'tools/build_latency_table.py.') from None
         if type(block) is not int or block < 1:
             raise UserError(f'{path}: block={block!r} must be a whole number of at least 1.')
         return cls(conditions, block, grids, path)
@@ -196,8 +198,14 @@ def _read(path: str) -> dict[str, Any]:
 
 def _grid(data: dict[str, Any]) -> Grid:
     numbers = {k: np.array(data[k], dtype=float) for k in ('ms', 'spread')}
-    operation = Operation.from_dict(data['operation'])
-    return Grid(operation, np.array(data['ins'], dtype=int), np.array(data['outs'], dtype=int), **numbers)
+    return Grid(Operation.from_dict(data['operation']), _widths(data, 'ins'), _widths(data, 'outs'), **numbers)
+
+
+def _widths(data: dict[str, Any], name: str) -> np.ndarray:
+    widths = data[name]
+    if not isinstance(widths, list) or not all(type(w) is int and w >= 0 for w in widths):
+        raise UserError(f'{name}={widths!r} must be a list of whole numbers of at least 0.')
+    return np.array(widths, dtype=int)
 
 
 def _ranges(grids: list[Grid]) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmadasap.errors import UserError, build_from, check_types
+
 from .groups import LAYER_TYPES, flatten_tensors, traceable
 
 # Autograd's names of what runs between layers.
@@ -58,9 +60,14 @@ class Operation:
         """From ``dataclasses.asdict``, also after a way through JSON, which knows no tuples.
 
         Raises:
-            TypeError: Keys that are not those of an operation.
+            UserError: Keys or values that are not those of an operation.
         """
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+        if not isinstance(data, dict):
+            raise UserError(f'operation={data!r} must be a dict.')
+        operation = build_from(
+            cls, 'operation', {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+        check_types(operation)
+        return operation
 
     def __str__(self) -> str:
         shape = 'x'.join(map(str, self.kernel))

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from mmadasap.errors import UserError
 from mmadasap.latency import Conditions
@@ -21,9 +22,11 @@ def test_what_differs_is_named():
     assert here.differences(other) == ['channels_last: False, True', f'threads: {here.threads}, {here.threads + 1}']
 
 
-def test_a_device_is_here_by_its_name():
+def test_a_device_is_here_by_its_name(monkeypatch):
     here = Conditions.here()
     assert here.is_here() and not replace(here, device='another processor').is_here()
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
     assert not replace(here, where='cuda:7', device='some accelerator').is_here()
 
 
@@ -39,3 +42,11 @@ def test_times_of_another_version_of_the_backend_differ(monkeypatch):
     monkeypatch.setattr(runtime, '__version__', 'another')
     (line, ) = here.differences(Conditions.here(backend='onnxruntime'))
     assert line.startswith('versions: ') and "'onnxruntime': 'another'" in line
+
+
+@pytest.mark.parametrize('where', ['cuda:2', 'cuda:9', 'cuda', 'cuda:x', 'cudas'])
+def test_a_device_beside_those_of_the_machine_is_refused(monkeypatch, where):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    with pytest.raises(UserError, match=f'--device {where} is not on this machine; choose one of cpu, cuda:0, cuda:1'):
+        Conditions.here(where)

@@ -96,7 +96,26 @@ def put(path, value):
     (put(['grids', 0, 'ms'], [[1, 3]]), 'ms must hold 2 x 2 finite numbers'),
     (put(['grids', 0, 'ms'], [[1, 3], [2]]), 'is no whole latency table'),
     (put(['grids', 0, 'outs'], [24, 8]), r'widths must rise, got \[8, 16\] and \[24, 8\]'),
+    (put(['grids', 0, 'spread', 0, 0], -0.5), r'conv 3x3 .*spread=-0\.5 ms is below 0'),
+    (put(['grids', 0, 'outs'], [8, 24.5]), r'outs=\[8, 24\.5\] must be a list of whole numbers'),
+    (put(['grids', 0, 'outs'], [[8, 24]]), r'outs=\[\[8, 24\]\] must be a list of whole numbers'),
+    (put(['grids', 0, 'ins'], 8), 'ins=8 must be a list of whole numbers'),
+    (put(['grids', 0, 'ins'], [-8, 16]), r'ins=\[-8, 16\] must be a list of whole numbers of at least 0'),
+    (put(['grids', 0, 'ins', 1], 10**30), 'is no whole latency table .OverflowError'),
     (lambda data: data['grids'][0].pop('operation'), "KeyError: 'operation'"),
+    (put(['grids', 0, 'operation'], 5), 'operation=5 must be a dict'),
+    (put(['grids', 0, 'operation', 'color'], 'red'), "operation=.*'color'"),
+    (put(['grids', 0, 'operation', 'kind'], {}), r'kind=\{\} must be of type str'),
+    (put(['grids', 0, 'operation', 'size'], [[8], [8]]), r'size=\(\[8\], \[8\]\) must be of type tuple\[int, int\]'),
+    (put(['grids', 0, 'operation', 'size'], [8]), r'size=\(8,\) must be of type tuple\[int, int\]'),
+    (put(['grids', 0, 'operation', 'bias'], 1), 'bias=1 must be of type bool'),
+    (put(['grids', 0, 'operation', 'group_outs'], True), 'group_outs=True must be of type int'),
+    (put(['conditions', 'where'], 5), 'where=5 must be of type str'),
+    (put(['conditions', 'where'], 'tpu'), "where='tpu' must be 'cpu' or 'cuda:<number>'"),
+    (put(['conditions', 'backend'], ['torch']), r"backend=\['torch'\] must be of type str"),
+    (put(['conditions', 'batch'], 1.5), r'batch=1\.5 must be of type int'),
+    (put(['conditions', 'threads'], 0), 'threads=0 must be at least 1'),
+    (put(['conditions', 'versions'], ['2']), r"versions=\['2'\] must be of type dict\[str, str\]"),
 ])
 def test_bad_files_give_one_sentence(tmp_path, change, message):
     path = tmp_path / 't.json'
@@ -106,7 +125,7 @@ def test_bad_files_give_one_sentence(tmp_path, change, message):
     path.write_text(json.dumps(data))
     with pytest.raises(UserError, match=message) as error:
         LatencyTable.load(str(path))
-    assert str(path) in str(error.value) and '\n' not in str(error.value)
+    assert str(path) in str(error.value) and '\n' not in str(error.value) and 'UserError' not in str(error.value)
 
 
 def test_a_truncated_or_missing_file(tmp_path):

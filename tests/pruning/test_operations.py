@@ -3,6 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from mmadasap.errors import UserError
 from mmadasap.pruning.operations import Operation, trace_operations
 
 
@@ -56,5 +57,9 @@ def test_a_shared_layer_has_every_call():
 def test_from_plain_data():
     operation = Operation('conv', (16, 8), (3, 3))
     assert Operation.from_dict(dict(kind='conv', size=[16, 8], kernel=[3, 3])) == operation
-    with pytest.raises(TypeError):
+    with pytest.raises(UserError, match='color'):
         Operation.from_dict(dict(kind='conv', size=[1, 1], color='red'))
+    with pytest.raises(UserError, match='operation=5 must be a dict'):
+        Operation.from_dict(5)
+    with pytest.raises(UserError, match="size='8' must be of type"):
+        Operation.from_dict(dict(kind='conv', size='8'))
