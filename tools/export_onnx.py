@@ -16,10 +16,11 @@ def main() -> None:
     parser.add_argument('--nms', action='store_true', help='end a detector with non-maximum suppression')
     parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'), help='default: that of the images')
     parser.add_argument('--images', nargs='+', help='image files to check on (default: 8 of the test set)')
-    parser.add_argument('--evaluate', action='store_true', help='run the test set through ONNX Runtime (implies --nms)')
+    parser.add_argument('--evaluate', action='store_true',
+                        help='run the test set through ONNX Runtime, a detector with --nms')
     args = parser.parse_args()
-    result = export_onnx(load_config(args.config), args.checkpoint, args.out, args.nms or args.evaluate,
-                         args.input_size, args.images, args.evaluate)
+    result = export_onnx(load_config(args.config), args.checkpoint, args.out, args.nms, args.input_size,
+                         args.images, args.evaluate)
     write_json(f'{args.out}.json', result)
     print(f'{format_export(result)}\nwritten to {args.out} and {args.out}.json')
 

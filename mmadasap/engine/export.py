@@ -7,7 +7,7 @@ from mmengine.config import Config
 from torch import nn
 
 from mmadasap.engine.checkpoint import SLIM_TYPE
-from mmadasap.engine.launch import adopt_slim_model, build_network, load_network
+from mmadasap.engine.launch import adopt_slim_model, build_network, check_size, load_network
 from mmadasap.engine.slim_config import dense_config
 from mmadasap.errors import UserError
 from mmadasap.export import deployable, fit, largest_differences, open_onnx, read_images, test_images, write_onnx
@@ -33,7 +33,7 @@ def export_onnx(cfg: Config,
         cfg: Config of the model, dense or slim.
         checkpoint: Path of its weights.
         out: The file to write.
-        nms: Whether a detector ends with non-maximum suppression.
+        nms: Whether a detector ends with non-maximum suppression; one that is evaluated does.
         size: (H, W) of its images; None takes that of the checked images.
         images: Image files to check on; None takes the first of the test set.
         evaluate: Whether the test set is run through the file.
@@ -45,17 +45,17 @@ def export_onnx(cfg: Config,
     Raises:
         UserError: A model that cannot be exported, a damaged checkpoint, or images that cannot be read.
     """
-    cfg = Config(cfg._cfg_dict.to_dict())
+    cfg, size = Config(cfg._cfg_dict.to_dict()), size and check_size(size)
     model = load_network(cfg, checkpoint)
     adopt_slim_model(cfg, checkpoint)
     if images is None:
         shown = test_images(cfg, CHECKED)
-        size = tuple(size or common_size(shown, getattr(model.data_preprocessor, 'pad_size_divisor', 1)))
+        size = size or tuple(common_size(shown, getattr(model.data_preprocessor, 'pad_size_divisor', 1)))
     elif size is None:
         raise UserError('--images needs --input-size H W, the size they are resized to.')
     else:
-        size = tuple(size)
         shown = read_images(images, size)
+    nms = nms or (evaluate and hasattr(model, 'bbox_head'))
     network = deployable(model, size, nms)
     write_onnx(network, size, out)
     session, blank = open_onnx(out), network.normalized.blank()

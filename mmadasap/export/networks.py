@@ -18,10 +18,13 @@ def deployable(model: nn.Module, size: tuple[int, int], nms: bool = False) -> nn
         nms: Whether a detector's network ends with non-maximum suppression, as its ``test_cfg`` sets it.
 
     Raises:
-        UserError: A model whose boxes cannot be decoded here.
+        UserError: A model whose boxes cannot be decoded here, or suppression for one without boxes.
     """
     head = getattr(model, 'head', None)
     if head is not None and hasattr(model, 'backbone') and not hasattr(model, 'bbox_head'):
+        if nms:
+            raise UserError(f'--nms: {type(model).__name__} finds no boxes that could suppress each other; export it '
+                            'without.')
         return ClassifierNetwork(model).eval()
     if not hasattr(model, 'bbox_head') or not hasattr(model.bbox_head, 'prior_generator'):
         raise UserError(f'{type(model).__name__} is neither a classifier nor a detector with one dense head, so there '

@@ -102,6 +102,12 @@ def test_a_classifier_gives_probabilities(tmp_path):
     np.testing.assert_allclose(scores, torch.stack([f.pred_score for f in found]).numpy(), atol=1e-5)
 
 
+def test_a_classifier_has_nothing_to_suppress():
+    model, _ = build('resnet18', dtype=torch.float32)
+    with pytest.raises(UserError, match='--nms: ImageClassifier finds no boxes'):
+        deployable(model, (32, 32), nms=True)
+
+
 def test_two_stages_are_refused():
     model, _ = build('faster_rcnn', dtype=torch.float32)
     with pytest.raises(UserError, match='FasterRCNN is neither a classifier nor a detector with one dense head'):

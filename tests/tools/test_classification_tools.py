@@ -68,6 +68,16 @@ def test_export(trained):
     assert 'largest absolute difference' in found.stdout and (root / 'slim.onnx').exists()
 
 
+def test_an_evaluated_classifier_ends_without_suppression_and_its_record_says_so(trained):
+    root, _ = trained
+    args = [DENSE, root / 'slim/epoch_3.pth', '--out', 'tested.onnx', '--input-size', 32, 32]
+    tool('export_onnx.py', *args, '--evaluate', cwd=root)
+    found = json.loads((root / 'tested.onnx.json').read_text())
+    assert found['nms'] is False and 'accuracy/top1' in found['metrics']
+    refused = tool('export_onnx.py', *args, '--nms', cwd=root, check=False)
+    assert refused.returncode == 1 and 'Error: --nms: ImageClassifier' in refused.stderr.strip().splitlines()[-1]
+
+
 def test_sharpness_groups_and_robustness(trained):
     root, _ = trained
     checkpoint = root / 'slim/epoch_3.pth'
