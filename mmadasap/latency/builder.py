@@ -43,10 +43,12 @@ def build_table(sites: Sequence[Site], conditions: Conditions, block: int, path:
         budget_minutes: Measures at fewer widths, so that about so much time is enough.
 
     Raises:
-        UserError: A backend this machine does not have, or a block below 1.
+        UserError: A backend this machine does not have, a block below 1, or no time to measure in.
     """
     if block < 1:
         raise UserError(f'block={block} must be a whole number of at least 1.')
+    if budget_minutes is not None and not budget_minutes > 0:
+        raise UserError(f'--budget-minutes {budget_minutes:g} must be above 0; leave it out to measure at all widths.')
     check_backend(conditions)
     keep_freed_memory()
     sites = [s for s in sites if s.operation.kind not in FUSED[conditions.backend]]

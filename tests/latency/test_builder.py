@@ -101,3 +101,10 @@ def test_a_budget_of_minutes_says_what_it_leaves_out(net, tmp_path, counted, cap
 def test_a_block_below_one_is_refused(net, tmp_path):
     with pytest.raises(UserError, match='block=0 must be a whole number of at least 1'):
         build_table(net[1], Conditions.here(), 0, str(tmp_path / 't.json'))
+
+
+@pytest.mark.parametrize('minutes', [0, -1, float('nan')])
+def test_no_time_to_measure_in_is_refused(net, tmp_path, minutes):
+    with pytest.raises(UserError, match=f'--budget-minutes {minutes:g} must be above 0'):
+        build_table(net[1], Conditions.here(), 8, str(tmp_path / 't.json'), budget_minutes=minutes)
+    assert not list(tmp_path.iterdir())
