@@ -40,7 +40,7 @@ def solve_multiple_choice(values: Sequence, costs: Sequence, capacity: float) ->
     Args:
         values: One 1-D array a group: value of each candidate.
         costs: One 1-D array a group: cost of each candidate, at least 0, in the unit of ``capacity``.
-        capacity: What the choice may cost in total.
+        capacity: What the choice may cost in total; inf for no limit.
 
     Returns:
         One index per group.
@@ -54,6 +54,8 @@ def solve_multiple_choice(values: Sequence, costs: Sequence, capacity: float) ->
     if not capacity >= least:
         raise ValueError(f'capacity={capacity} cannot be met: the cheapest choice costs {least}; raise the capacity to '
                          'at least that.')
+    # Bounds are products with the capacity, which the dearest choice may stand for.
+    capacity = min(capacity, _total(groups, [-1] * len(groups))[1])
     multiplier, floor = _best_multiplier(groups, capacity)
     margin = SLACK * (1 + sum(float(np.abs(g.values).max()) for g in groups))
     groups = _drop_hopeless(groups, capacity, multiplier, floor - margin)

@@ -151,6 +151,13 @@ def test_bad_input_is_named(values, terms, message):
         allocate(values, terms, 10.0)
 
 
+def test_without_a_limit_the_most_valuable_candidates_are_chosen():
+    values, terms = chain(np.arange(1.0, 5), layers=4)
+    assert allocate(values, terms, float('inf'), [3] * 4).choice == [3] * 4
+    assert allocate_halp(values, terms, [3] * 4, float('inf')).choice == [3] * 4
+    assert allocate_repriced(values, terms, [3] * 4, float('inf')).choice == [3] * 4
+
+
 def test_no_groups_cost_what_is_constant():
     found = allocate([], [CostTerm((), np.array(2.0))], 3.0)
     assert found.choice == [] and found.cost == 2.0 and found.gap == 0

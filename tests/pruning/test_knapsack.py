@@ -48,6 +48,10 @@ def test_by_hand():
     assert solve_multiple_choice(values, costs, 0) == [0, 0]
 
 
+def test_without_a_limit_the_most_valuable_candidates_are_chosen():
+    assert solve_multiple_choice([[0, 5, 4], [3, 0]], [[0, 3, 4], [2, 0]], float('inf')) == [1, 0]
+
+
 def test_a_capacity_met_to_the_last_bit_is_used():
     costs = [[0.1, 0.2]] * 3
     assert solve_multiple_choice([[0, 1]] * 3, costs, 0.2 + 0.2 + 0.2) == [1, 1, 1]
