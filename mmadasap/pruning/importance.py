@@ -147,11 +147,11 @@ class TaylorImportance:
         """Mean score (width,) of each group since the last pruning step, or before it if none was observed since.
 
         Raises:
-            RuntimeError: No step was ever observed.
+            UserError: No step was ever observed.
         """
         if not self._count:
-            raise RuntimeError('TaylorImportance has seen no optimizer step, so it has no scores; were all steps '
-                               'skipped for gradients that are not finite?')
+            raise UserError('TaylorImportance has seen no optimizer step, so it has no scores; begin pruning later, '
+                            'or lower the learning rate if all steps were skipped for gradients that are not finite.')
         self._used = True
         means = {name: total / self._count for name, total in self._sums.items()}
         return normalize_scores(means, kept, self.normalize)

@@ -74,7 +74,7 @@ def test_taylor_on_weights_by_hand_and_averaged():
         assert importance.scores(net, groups, full_channels(groups))['0'].tolist() == [1.5, 3.0]
     importance.observe(net, groups)
     assert importance.scores(net, groups, full_channels(groups))['0'].tolist() == [2.0, 4.0]
-    with pytest.raises(RuntimeError, match='has seen no optimizer step'):
+    with pytest.raises(UserError, match='has seen no optimizer step'):
         TaylorImportance().scores(net, groups, full_channels(groups))
 
 
