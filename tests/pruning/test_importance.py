@@ -1,7 +1,9 @@
 import pytest
 import torch
+from mmengine.hooks import Hook
 from torch import nn
 
+from mmadasap.engine import ChannelPruningHook
 from mmadasap.errors import UserError
 from mmadasap.pruning import (
     IMPORTANCES,
@@ -12,6 +14,8 @@ from mmadasap.pruning import (
     register_importance,
     trace_groups,
 )
+from tests.engine.hooks.test_channel_pruning_hook import pruning
+from tests.toys import make_runner
 
 
 def traced(net, size=2):
@@ -105,16 +109,55 @@ def test_state_goes_on():
     assert torch.equal(a, b)
 
 
-def test_a_criterion_can_be_registered():
+@pytest.fixture
+def first_channels():
+    """A registered criterion by which channels are worth the less the later they come."""
 
     @register_importance
-    class Constant:
-        pass
+    class FirstChannels:
 
-    try:
-        assert isinstance(build_importance(dict(type='Constant')), Constant)
-    finally:
-        del IMPORTANCES['Constant']
+        def __init__(self, step=1.0):
+            self.step, self.seen = step, 0
+
+        def observe(self, model, groups):
+            self.seen += 1
+
+        def scores(self, model, groups, kept):
+            return {g.name: 1e3 - self.step * torch.arange(g.width) for g in groups}
+
+        def state_dict(self):
+            return dict(seen=self.seen)
+
+        def load_state_dict(self, state):
+            self.seen = state['seen']
+
+    yield FirstChannels
+    del IMPORTANCES['FirstChannels']
+
+
+@pytest.mark.parametrize('allocator', [None, dict(block=1)])
+def test_a_criterion_can_be_registered_and_prunes(tmp_path, first_channels, allocator):
+    live = {}
+
+    class Watch(Hook):
+        priority = 'LOWEST'
+
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            if pruner._pruner is not None:
+                live.update({name: kept.tolist() for name, kept in pruner._pruner.kept.items()})
+
+    hook = pruning(importance=dict(type='FirstChannels', step=2.0), allocator=allocator)
+    runner = make_runner(tmp_path, dict(type='OptimWrapper'), [hook], epochs=4)
+    runner.register_hook(Watch())
+    pruner = next(h for h in runner.hooks if isinstance(h, ChannelPruningHook))
+    assert isinstance(pruner.importance, first_channels) and pruner.importance.step == 2
+    runner.train()
+    # Three iterations an epoch, two epochs of pruning.
+    assert pruner.importance.seen == 6
+    assert all(kept == sorted(kept, reverse=True) for kept in live.values())
+    assert not all(all(kept) for kept in live.values()) and pruner.channels
+    saved = torch.load(tmp_path / 'epoch_2.pth', weights_only=True)['channel_pruning']['masks']
+    assert saved['importance'] == dict(seen=3)
 
 
 @pytest.mark.parametrize('cfg, message', [
