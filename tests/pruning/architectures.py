@@ -32,6 +32,14 @@ def cifar(depth, channels):
         head=dict(type='LinearClsHead', num_classes=10, in_channels=channels * (8 if depth == 18 else 32)))
 
 
+def mobilenet_v1(widen_factor):
+    return dict(
+        type='ImageClassifier',
+        backbone=dict(type='mmadasap.MobileNetV1', widen_factor=widen_factor),
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(type='LinearClsHead', num_classes=10, in_channels=int(1024 * widen_factor)))
+
+
 # Name -> (scope, config, changes for the small form, input sizes of both forms).
 ARCHITECTURES = dict(
     ssd_vgg=('mmdet', 'mmdet::pascal_voc/ssd300_voc0712.py', SMALL_SSD, (64, 300)),
@@ -51,6 +59,7 @@ ARCHITECTURES = dict(
     resnet50=('mmpretrain', 'mmpretrain::resnet/resnet50_8xb32_in1k.py', dict(
         backbone=dict(base_channels=8, stem_channels=8), head=dict(in_channels=256)), (32, 64)),
     resnet_cifar=('mmpretrain', cifar(18, 64), cifar(18, 8), (32, 32)),
+    mobilenet_v1=('mmpretrain', mobilenet_v1(1.0), mobilenet_v1(0.25), (32, 64)),
     mobilenet_v2=('mmpretrain', 'mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k.py', dict(
         backbone=dict(widen_factor=0.25)), (32, 64)),
     resnext50=('mmpretrain', 'mmpretrain::resnext/resnext50-32x4d_8xb32_in1k.py', dict(
@@ -59,9 +68,9 @@ ARCHITECTURES = dict(
 )
 
 
-def build(name, small=True, dtype=torch.float64, seed=0):
-    """A model with non-trivial values everywhere in eval mode, and an input."""
-    scope, source, changes, sizes = ARCHITECTURES[name]
+def model_config(name, small=True):
+    """The model's config; its scope is the default one afterwards."""
+    scope, source, changes, _ = ARCHITECTURES[name]
     init_default_scope(scope)
     cfg = get_config(source) if isinstance(source, str) else Config(dict(model=source))
     if name == 'ssd_vgg':
@@ -69,13 +78,18 @@ def build(name, small=True, dtype=torch.float64, seed=0):
     if small:
         cfg.merge_from_dict(dict(model=changes))
     cfg.model.backbone.pop('init_cfg', None)
-    model = randomize(MODELS.build(cfg.model), seed)
+    return cfg.model
+
+
+def build(name, small=True, dtype=torch.float64, seed=0):
+    """A model with non-trivial values everywhere in eval mode, and an input."""
+    model = randomize(MODELS.build(model_config(name, small)), seed)
     with torch.no_grad():
         # Xavier-like sizes keep activations of a deep random network in range.
         for p in model.parameters():
             if p.dim() > 1:
                 p.mul_(2 / p.flatten(1).shape[1]**0.5)
-    size = sizes[0] if small else sizes[1]
+    size = ARCHITECTURES[name][3][0 if small else 1]
     x = torch.randn(2, 3, size, size, dtype=dtype, generator=torch.Generator().manual_seed(seed))
     return model.to(dtype).eval(), x
 

@@ -5,9 +5,11 @@ import pytest
 import torch
 from mmdet.models.necks.ssd_neck import L2Norm
 from mmdet.structures import DetDataSample
+from mmengine.config import Config
 from torch import nn
 
 from mmadasap.engine.host import raw_outputs
+from mmadasap.engine.slim_config import make_slim
 from mmadasap.pruning import (
     COSTS,
     ChannelMask,
@@ -21,7 +23,8 @@ from mmadasap.pruning import (
     trace_groups,
     trace_layers,
 )
-from tests.pruning.architectures import ARCHITECTURES, build, flat, l2_norm_in_double
+from mmadasap.registry import MODELS
+from tests.pruning.architectures import ARCHITECTURES, build, flat, l2_norm_in_double, model_config
 
 BOTH = [(torch.float64, 1e-10), (torch.float32, 1e-5)]
 
@@ -74,6 +77,21 @@ def test_masked_equals_slim_equals_rebuilt(name, dtype, tolerance):
 @pytest.mark.parametrize('name', ARCHITECTURES)
 def test_at_full_size(name, dtype, tolerance):
     check(name, False, dtype, tolerance)
+
+
+@pytest.mark.parametrize('name', ARCHITECTURES)
+@torch.no_grad()
+def test_a_slim_config_builds_the_network_that_surgery_made(name):
+    model, x = build(name, dtype=torch.float32)
+    cuts = cut_a_third(model, x)[2]
+    slim(model, cuts)
+    cfg = model_config(name)
+    make_slim(cfg, channel_spec(model, {n.rpartition('.')[0] for n in cuts}))
+    # As slim.py has it: through text, with the dense config's own keys beside the widths.
+    again = MODELS.build(Config.fromstring(Config(dict(model=cfg)).pretty_text, '.py').model).eval()
+    assert type(again) is type(model)
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(flat(raw_outputs(again, x)), flat(raw_outputs(model, x)))
 
 
 def test_a_grouped_convolution_loses_whole_groups():
