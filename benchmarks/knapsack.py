@@ -9,7 +9,7 @@ and the dearest choice. Another solver is ``solve(values, costs, capacity) -> on
 
 The network is SSD512-R50 with the magnitudes of random weights, by MACs or by a latency table: the joint allocation
 beside HALP's choice for the same budget (its prices freeze the inputs: what it really costs stands beside), and HALP's
-choice with its budget searched so that it really costs up to ours.
+choice with its budget searched, and what is left of ours then spent, so that it really costs up to ours.
 """
 import argparse
 import importlib
