@@ -2,14 +2,14 @@
 import argparse
 import os.path as osp
 
-from mmadasap.corruption import check_corruption, resolve_corruptions
+from mmadasap.corruption import check_corrupting, resolve_corruptions
 from mmadasap.corruption.reading import UnreadableError, read_image
 from mmadasap.engine.checkpoint import check_checkpoint, load_config
 from mmadasap.engine.launch import load_network, pairs, run_tool
 from mmadasap.errors import UserError
 from mmadasap.evaluation.models import short_names
+from mmadasap.hosts import require
 from mmadasap.visualization import draw_panels
-from mmadasap.visualization.detections import class_names, detect_on_image
 from mmadasap.visualization.sheet import draw_sheet
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument('--threshold', type=float, default=0.3, help='least score that is drawn')
     args = parser.parse_args()
     models, shown = pairs(args.pairs), resolve_corruptions(args.shown)
-    check_corruption(shown[0], args.severity)
+    check_corrupting(shown[0], args.severity)
     try:
         image, _ = read_image(args.image)
     except UnreadableError as error:
@@ -44,13 +44,17 @@ def main() -> None:
 def draw_detections(image, image_id: str, models: list[tuple[str, str]], shown: list[str], severity: int,
                     threshold: float, path: str) -> None:
     """Draws what every model finds in the image, clean and corrupted."""
+    require('mmdet', 'Drawing detections')
+    from mmadasap.visualization.detections import common_classes, detect_on_image
     for _, checkpoint in models:
         check_checkpoint(checkpoint)
-    configs = [load_config(config) for config, _ in models]
-    networks = {name: load_network(cfg, checkpoint) for name, cfg, (_, checkpoint) in zip(
-        short_names([checkpoint for _, checkpoint in models]), configs, models)}
-    images, found = detect_on_image(networks, configs[0], image, image_id, shown, severity, threshold)
-    draw_panels(images, found, class_names(configs[0]), path)
+    names = short_names([checkpoint for _, checkpoint in models])
+    configs = {name: load_config(config) for name, (config, _) in zip(names, models)}
+    classes = common_classes(configs)
+    networks = {name: (load_network(configs[name], checkpoint), configs[name])
+                for name, (_, checkpoint) in zip(names, models)}
+    images, found = detect_on_image(networks, image, image_id, shown, severity, threshold)
+    draw_panels(images, found, classes, path)
 
 
 if __name__ == '__main__':

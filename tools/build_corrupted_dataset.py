@@ -15,29 +15,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('src', help='the data set; it is only read')
     parser.add_argument('--out', required=True, help='where the copies go')
-    parser.add_argument('--corruptions', nargs='+', default=['paper18'], help='names or subsets')
-    parser.add_argument('--severities', nargs='+', type=int, default=[3], help='1 to 5')
+    parser.add_argument('--corruptions', nargs='+', help='names or subsets (paper18)')
+    parser.add_argument('--severities', nargs='+', type=int, help='1 to 5 (3)')
     parser.add_argument('--format', default='png', choices=['jpg', 'png', 'webp'], help='png is exact')
     parser.add_argument('--quality', type=int, default=95, help='of jpg and webp; webp at 100 is exact')
     parser.add_argument('--seed', type=int, default=0, help='another seed gives another draw')
-    parser.add_argument('--split', help='VOC: list in ImageSets/Main (test); COCO: annotations/instances_<split>.json')
-    parser.add_argument('--workers', type=int, default=len(os.sched_getaffinity(0)), help='processes (all cores)')
+    parser.add_argument('--split', help='VOC: list in ImageSets/Main (test); COCO: annotations/instances_<split>.json; '
+                        'folders: one of them')
+    parser.add_argument('--workers', type=int, default=count_cores(), help='processes (all cores)')
     parser.add_argument('--shard', default='1/1', help='i/n: the i-th of n parts, for arrays of jobs')
     parser.add_argument('--limit', type=int, help='only so many images from the start')
-    parser.add_argument('--verify', action='store_true', help='check what is there instead of writing')
+    parser.add_argument('--verify', action='store_true',
+                        help='write nothing, check what is there; --corruptions and --severities, if given, must be')
     args = parser.parse_args()
     show = not os.getenv('CI')
+    settings = Settings(tuple(resolve_corruptions(args.corruptions or ['paper18'])),
+                        tuple(sorted(set(args.severities or [3]))), args.format, args.quality, args.seed, args.split,
+                        args.limit)
     if args.verify:
-        found = verify(args.src, args.out, show)
+        wanted = settings.cells if args.corruptions or args.severities else ()
+        found = verify(args.src, args.out, show, wanted)
         for note in found.notes:
             print(printable(f'Note: {note}'))
         finish(f'{found.files} corrupted images checked', found.problems, 'are not as they should be')
         return
-    settings = Settings(tuple(resolve_corruptions(args.corruptions)), tuple(sorted(set(args.severities))), args.format,
-                        args.quality, args.seed, args.split, args.limit)
     report = build(args.src, args.out, settings, args.workers, parse_shard(args.shard), show)
     finish(f'{report.images} images, {report.written} files written to {args.out}', report.refused,
            'could not be used and were left out')
+
+
+def count_cores() -> int:
+    """Cores this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def parse_shard(text: str) -> tuple[int, int]:

@@ -19,8 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mmadasap.errors import UserError
 
 from .corrupt import corrupt
-from .manifest import CHUNK, cell_path, format_records, header_path, is_done, records_path
-from .names import check_corruption
+from .manifest import CHUNK, cell_path, digest_files, format_records, header_path, is_done, records_path
+from .names import check_corrupting
 from .reading import WRITERS, UnreadableError, encode, is_lossy, read_image
 from .sources import Source, SourceImage, find_source
 from .versions import library_versions
@@ -53,9 +53,7 @@ class Settings:
 
     def __post_init__(self):
         for severity in self.severities:
-            check_corruption(self.corruptions[0], severity)
-            if severity == 0:
-                raise UserError('severity=0 is the clean data set itself; give 1 to 5.')
+            check_corrupting(self.corruptions[0], severity)
         if self.format not in WRITERS:
             raise UserError(f'format={self.format!r} must be one of {", ".join(WRITERS)}.')
         if not 1 <= self.quality <= 100:
@@ -114,12 +112,12 @@ def build(root: str, out: str, settings: Settings, workers: int = 1, shard: tupl
     _check_apart(root, out)
     source = find_source(root, WRITERS[settings.format][0], settings.split, settings.limit)
     folder = Folder(out)
-    _write_shared(source, settings, folder)
     tasks = list(_pending(source.images, settings, folder.root, shard))
     report = Report(images=sum(1 for i in range(len(source.images)) if i // CHUNK % shard[1] == shard[0] - 1),
                     refused=list(source.refused) if shard[0] == 1 else [])
     with _pool(workers) as run:
         _check_space(run, root, folder.root, settings, tasks)
+        _write_shared(source, settings, folder)
         _run_all(run, root, folder.root, settings, tasks, report, show_progress)
     _clean_up(source.images, settings, folder.root)
     return report
@@ -134,17 +132,14 @@ def _check_apart(root: str, out: str) -> None:
 
 def _write_shared(source: Source, settings: Settings, folder: Folder) -> None:
     """Annotations once for all cells, each cell's links to them, and its header."""
-    for path, content in source.written.items():
+    for path, content in _shared_files(source):
         folder.share(path, content)
-    for path, original in source.copied.items():
-        if not osp.exists(osp.join(folder.root, path)):
-            with open(original, 'rb') as file:
-                folder.write(path, file.read())
     shared = sorted({path.split('/')[0] for path in (*source.written, *source.copied)})
     names = [[image.image_id, image.path] for image in source.images]
     about = dict(
         layout=source.layout, split=settings.split, images=len(names),
-        sha256=hashlib.sha256(json.dumps(names).encode()).hexdigest())
+        sha256=hashlib.sha256(json.dumps(names).encode()).hexdigest(), annotations=digest_files(
+            (path, hashlib.sha256(content).hexdigest()) for path, content in _shared_files(source)))
     for name, severity in settings.cells:
         cell = cell_path(name, severity)
         for part in shared:
@@ -157,6 +152,14 @@ def _write_shared(source: Source, settings: Settings, folder: Folder) -> None:
             lossy=is_lossy(settings.format, settings.quality), source=about, dataset=source.dataset, chunk=CHUNK,
             libraries=library_versions())
         folder.share(header_path(cell), (json.dumps(header, indent=1) + '\n').encode())
+
+
+def _shared_files(source: Source) -> Iterator[tuple[str, bytes]]:
+    """(path from the root of the copies, content) of every file that all cells share."""
+    yield from source.written.items()
+    for path, original in source.copied.items():
+        with open(original, 'rb') as file:
+            yield path, file.read()
 
 
 def _pending(images: list[SourceImage], settings: Settings, out: str, shard: tuple[int, int]) -> Iterator[_Task]:

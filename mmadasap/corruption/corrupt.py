@@ -39,7 +39,7 @@ def corrupt(image: np.ndarray, name: str, severity: int, image_id: Union[str, Se
     """
     check_corruption(name, severity)
     _check_image(image, image_id)
-    if severity == 0:
+    if severity == 0 or not len(image):
         return image
     if image.ndim == 4:
         return np.stack([corrupt(one, name, severity, its_id, seed) for one, its_id in zip(image, image_id)])

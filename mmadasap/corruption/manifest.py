@@ -5,16 +5,37 @@ may be classes: ``header.json`` (parameters, library versions, what identifies t
 one line an image. They hold nothing that depends on who wrote them, so that shards are merged by putting their files
 together.
 """
+import hashlib
 import json
 import os
 import os.path as osp
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmadasap.errors import UserError
 
 CHUNK = 16
 """Images a file of records is about."""
+HEADER_KINDS = dict(corruption=str, severity=int, seed=int, format=str, lossy=bool, source=dict, dataset=dict,
+                    libraries=dict)
+RECORD_KEYS = {'file', 'bytes', 'sha256', 'source_sha256'}
+BUILD = 'tools/build_corrupted_dataset.py'
+
+
+@dataclass(frozen=True)
+class StoredCopy:
+    """A cell that is whole.
+
+    Attributes:
+        header: Its header.
+        image_ids: What the draws of its images depended on.
+        digest: Of all that is known of it.
+    """
+    header: dict
+    image_ids: frozenset[str]
+    digest: str
 
 
 def cell_path(corruption: str, severity: int) -> str:
@@ -42,22 +63,62 @@ def read_header(cell: str) -> dict:
     """The header of a cell.
 
     Raises:
-        UserError: There is none.
+        UserError: There is none, or it is damaged.
     """
     try:
         with open(header_path(cell)) as file:
-            return json.load(file)
-    except (OSError, ValueError):
-        raise UserError(f'{cell!r} holds no corrupted copy; write it with tools/build_corrupted_dataset.py.') from None
+            header = json.load(file)
+    except OSError:
+        raise UserError(f'{cell!r} holds no corrupted copy; write it with {BUILD}.') from None
+    except ValueError:
+        header = None
+    if not _is_header(header):
+        raise UserError(f'{header_path(cell)!r} is damaged; remove it and run {BUILD} again.')
+    return header
+
+
+def _is_header(header: Any) -> bool:
+    return (isinstance(header, dict)
+            and all(isinstance(header.get(key), kind) for key, kind in HEADER_KINDS.items())
+            and isinstance(header['source'].get('images'), int))
+
+
+def read_copy(cell: str) -> StoredCopy:
+    """All that is known of a cell, which must be whole.
+
+    Raises:
+        UserError: There is none, images are missing or damaged, or one was left out.
+    """
+    header = read_header(cell)
+    records = []
+    for chunk in range(-(-header['source']['images'] // CHUNK)):
+        found = read_records(cell, chunk)
+        for record in found:
+            if 'error' in record:
+                raise UserError(f'{cell!r} lacks {record["source"]!r}, which {record["error"]}; repair that image or '
+                                f'take it out of the data set, and run {BUILD} again.')
+        if not is_done(cell, chunk):
+            raise UserError(f'{cell!r} is not whole: of {header["source"]["images"]} images some from number '
+                            f'{chunk * CHUNK + 1} on are missing or damaged; run {BUILD} again (all shards) to '
+                            'complete it.')
+        records += found
+    digest = hashlib.sha256(json.dumps([header, records]).encode()).hexdigest()
+    return StoredCopy(header, frozenset(record['image_id'] for record in records), digest)
 
 
 def read_records(cell: str, chunk: int) -> list[dict]:
-    """The records of a chunk; none where it is not done."""
+    """The records of a chunk; none where it is not done, or they are damaged."""
     try:
         with open(records_path(cell, chunk)) as file:
-            return [json.loads(line) for line in file]
+            records = [json.loads(line) for line in file]
     except (OSError, ValueError):
         return []
+    return records if all(map(_is_record, records)) else []
+
+
+def _is_record(record: Any) -> bool:
+    return (isinstance(record, dict) and {'image_id', 'source'} <= record.keys()
+            and ('error' in record or record.keys() >= RECORD_KEYS))
 
 
 def format_records(records: list[dict]) -> bytes:
@@ -76,6 +137,21 @@ def _size(path: str) -> int:
         return os.stat(path).st_size
     except OSError:
         return -1
+
+
+def annotation_paths(header: dict, image_ids: Iterable[str]) -> list[str]:
+    """The annotations that a cell shares with all others, from the root of the copies."""
+    listed = [header['dataset']['ann_file']] if header['source'].get('layout') in ('voc', 'coco') else []
+    return listed + [f'Annotations/{i}.xml' for i in image_ids if header['source'].get('layout') == 'voc']
+
+
+def digest_files(hashes: Iterable[tuple[str, str]]) -> str:
+    """One hash of many files.
+
+    Args:
+        hashes: (path, SHA-256) of each, in any order.
+    """
+    return hashlib.sha256(json.dumps(sorted(hashes)).encode()).hexdigest()
 
 
 def find_cells(root: str) -> Iterator[str]:

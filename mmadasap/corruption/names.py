@@ -1,5 +1,6 @@
 """Names of the 19 corruptions of ImageNet-C (Hendrycks and Dietterich 2019) and of their subsets."""
 from collections.abc import Sequence
+from numbers import Integral
 
 from mmadasap.errors import UserError
 
@@ -42,5 +43,16 @@ def check_corruption(name: str, severity: int) -> None:
     """
     if name not in CORRUPTIONS:
         raise UserError(f'corruption={name!r} is unknown; choose one of {", ".join(CORRUPTIONS)}.')
-    if severity not in range(6):
+    if not isinstance(severity, Integral) or isinstance(severity, bool) or severity not in range(6):
         raise UserError(f'severity={severity!r} must be a whole number from 0 (clean) to 5.')
+
+
+def check_corrupting(name: str, severity: int) -> None:
+    """Refuses what :func:`check_corruption` does, and severity 0, which corrupts nothing.
+
+    Raises:
+        UserError: Naming the value.
+    """
+    check_corruption(name, severity)
+    if severity == 0:
+        raise UserError('severity=0 is the clean data set itself; give 1 to 5.')

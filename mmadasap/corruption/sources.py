@@ -74,7 +74,8 @@ def find_source(root: str, suffix: str, split: Optional[str] = None, limit: Opti
         root: The data set.
         suffix: Of the images to be written.
         split: VOC: the list in ImageSets/Main (default: test, else val). COCO: the name in
-            ``annotations/instances_<name>.json`` (default: val2017, else the only one). Folders have none.
+            ``annotations/instances_<name>.json`` (default: val2017, else the only one). Folders: one of them, such as
+            ``test`` (default: all).
         limit: Take so many images from the start.
 
     Raises:
@@ -86,10 +87,11 @@ def find_source(root: str, suffix: str, split: Optional[str] = None, limit: Opti
         source = _voc(root, suffix, split, limit)
     elif any(name.endswith('.json') for name in _names(osp.join(root, 'annotations'))):
         source = _coco(root, suffix, split, limit)
-    elif split is not None:
-        raise UserError(f'--split {split}: {root!r} is neither in VOC nor in COCO layout; leave --split out.')
+    elif split is not None and not (is_inside(split) and osp.isdir(osp.join(root, split))):
+        raise UserError(f'--split {split}: {root!r} is neither in VOC nor in COCO layout, and holds no folder of that '
+                        'name; leave --split out or name a folder.')
     else:
-        source = _folder(root, limit)
+        source = _folder(root, split, limit)
     if not source.images:
         reasons = f' ({source.refused[0][0]} {source.refused[0][1]})' if source.refused else ''
         raise UserError(f'{root!r} holds no image to corrupt{reasons}; give a data set in VOC or COCO layout, or a '
@@ -168,14 +170,18 @@ def _read_coco(path: str) -> dict:
     images = content.get('images') if isinstance(content, dict) else None
     if not isinstance(images, list) or not all(isinstance(entry, dict) for entry in images):
         raise UserError(f'{path!r} has no list of images; give annotations in the format of COCO.')
-    if not all(isinstance(entry, dict) and 'image_id' in entry for entry in content.get('annotations', [])):
-        raise UserError(f'{path!r} holds an annotation without image_id; give annotations in the format of COCO.')
+    annotations = content.get('annotations', [])
+    if not isinstance(annotations, list) or not all(isinstance(a, dict) and 'image_id' in a for a in annotations):
+        raise UserError(f'{path!r} holds an annotation without image_id, or annotations that are no list; give '
+                        'annotations in the format of COCO.')
     return content
 
 
-def _folder(root: str, limit: Optional[int]) -> Source:
-    source = Source('folder', dataset=dict(data_prefix='', ann_file=''))
-    for path, reason in _walk(root, '', (osp.realpath(root), )):
+def _folder(root: str, split: Optional[str], limit: Optional[int]) -> Source:
+    # A data set that takes one of its folders finds that folder in every copy.
+    source = Source('folder', dataset={} if split else dict(data_prefix='', ann_file=''))
+    below = split or ''
+    for path, reason in _walk(root, below, (osp.realpath(osp.join(root, below)), )):
         if reason is not None:
             source.refused.append((path, reason))
         else:

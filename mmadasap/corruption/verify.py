@@ -1,7 +1,7 @@
 """Checking a corrupted copy against its manifest and its source."""
 import os
 import os.path as osp
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import rich.progress
@@ -9,7 +9,7 @@ import rich.progress
 from mmadasap.errors import UserError
 from mmadasap.fileio import file_digest
 
-from .manifest import CHUNK, cell_path, find_cells, read_header, read_records
+from .manifest import CHUNK, annotation_paths, cell_path, digest_files, find_cells, read_header, read_records
 from .versions import library_versions
 
 
@@ -27,21 +27,24 @@ class Verification:
     notes: list[str] = field(default_factory=list)
 
 
-def verify(root: str, out: str, show_progress: bool = True) -> Verification:
-    """Checks every copy in ``out``: parameters, completeness, hashes of sources and copies, and library versions.
+def verify(root: str, out: str, show_progress: bool = True, wanted: Iterable[tuple[str, int]] = ()) -> Verification:
+    """Checks every copy in ``out``: parameters, completeness, hashes of sources, copies and annotations, and versions.
 
     Args:
         root: The data set they were made of.
         out: Where they are.
         show_progress: Whether to show a bar with the time left.
+        wanted: (corruption, severity) that must be among them.
 
     Raises:
-        UserError: ``out`` holds none.
+        UserError: ``out`` holds none, or a header is damaged.
     """
     cells = list(find_cells(out)) if osp.isdir(out) else []
     if not cells:
         raise UserError(f'{out!r} holds no corrupted copy; write one first.')
-    found, sources = Verification(), {}
+    found, digests = Verification(), _Digests()
+    for cell in sorted({cell_path(*cell) for cell in wanted} - set(cells)):
+        found.problems.append((osp.join(out, cell), 'is not there; build it'))
     for cell in rich.progress.track(cells, description='verified', disable=not show_progress):
         header = read_header(osp.join(out, cell))
         if cell_path(header['corruption'], header['severity']) != cell:
@@ -49,25 +52,37 @@ def verify(root: str, out: str, show_progress: bool = True) -> Verification:
         if header['libraries'] != library_versions():
             found.notes.append(f'{cell} was written with {_listed(header["libraries"])}; here are '
                                f'{_listed(library_versions())}: pixels may differ by 1 of 255, or draws be others')
-        found.problems += _verify_cell(root, osp.join(out, cell), header, found, sources)
+        found.problems += _verify_cell(root, osp.join(out, cell), header, found, digests)
     return found
 
 
+class _Digests(dict):
+    """Path of a file -> its SHA-256, read once; '' where there is none."""
+
+    def __missing__(self, path: str) -> str:
+        try:
+            self[path] = file_digest(path)
+        except OSError:
+            self[path] = ''
+        return self[path]
+
+
 def _verify_cell(root: str, cell: str, header: dict, found: Verification,
-                 sources: dict[str, str]) -> Iterator[tuple[str, str]]:
-    total, known = 0, set()
+                 digests: _Digests) -> Iterator[tuple[str, str]]:
+    total, known, image_ids = 0, set(), []
     for chunk in range(-(-header['source']['images'] // CHUNK)):
         for record in read_records(cell, chunk):
             total += 1
+            image_ids.append(record['image_id'])
             if 'error' in record:
                 yield osp.join(cell, record['source']), f'was left out: its source {record["error"]}'
                 continue
             known.add(record['file'])
             found.files += 1
-            if _digest(osp.join(cell, record['file'])) != record['sha256']:
+            if digests[osp.join(cell, record['file'])] != record['sha256']:
                 yield osp.join(cell, record['file']), 'is missing or damaged; remove it and build again'
             source = osp.join(root, record['source'])
-            if sources.setdefault(source, _digest(source) if source not in sources else '') != record['source_sha256']:
+            if digests[source] != record['source_sha256']:
                 yield source, f'is missing or was changed since {record["file"]} was made of it'
     if total < header['source']['images']:
         # What is not in the manifest may be what a killed run wrote before its records.
@@ -76,6 +91,18 @@ def _verify_cell(root: str, cell: str, header: dict, found: Verification,
     for path in _images_below(cell):
         if path not in known:
             yield osp.join(cell, path), 'is not in the manifest'
+    yield from _verify_annotations(root, osp.dirname(osp.dirname(cell)), header, image_ids, digests)
+
+
+def _verify_annotations(root: str, out: str, header: dict, image_ids: list[str],
+                        digests: _Digests) -> Iterator[tuple[str, str]]:
+    paths = annotation_paths(header, image_ids)
+    if digest_files((path, digests[osp.join(out, path)]) for path in paths) != header['source'].get('annotations'):
+        yield out, 'holds other annotations than were written with the images; remove them and build again'
+    for path in paths:
+        # Those of COCO, and lists, are written anew and differ from the source's.
+        if path.endswith('.xml') and digests[osp.join(root, path)] != digests[osp.join(out, path)]:
+            yield osp.join(root, path), 'was changed since it was copied; remove the copy of it and build again'
 
 
 def _images_below(cell: str) -> Iterator[str]:
@@ -83,13 +110,6 @@ def _images_below(cell: str) -> Iterator[str]:
         below.sort()
         for name in sorted(files):
             yield osp.relpath(osp.join(folder, name), cell)
-
-
-def _digest(path: str) -> str:
-    try:
-        return file_digest(path)
-    except OSError:
-        return ''
 
 
 def _listed(libraries: dict[str, str]) -> str:

@@ -25,15 +25,19 @@ class Folder:
         """Creates a folder below the root.
 
         Raises:
-            UserError: It leads out of the root, through a link.
+            UserError: It leads out of the root, through a link, or cannot be created.
         """
         if folder in self._ready:
             return
         whole = osp.join(self.root, folder)
-        os.makedirs(whole, exist_ok=True)
         if osp.commonpath([osp.realpath(whole), self.root]) != self.root:
             raise UserError(f'{whole!r} leads out of {self.root!r} through a link; remove the link, nothing is written '
                             'there.')
+        try:
+            os.makedirs(whole, exist_ok=True)
+        except OSError as error:
+            raise UserError(f'The folder {whole!r} cannot be made ({error.strerror}); remove what stands in its place, '
+                            'or give another --out.') from None
         self._ready.add(folder)
 
     def write(self, path: str, data: bytes) -> None:
@@ -43,14 +47,22 @@ class Folder:
             UserError: It cannot be written.
         """
         self.make(osp.dirname(path))
-        partial = osp.join(self.root, PARTIAL, uuid.uuid4().hex)
         try:
-            with open(partial, 'wb') as file:
-                file.write(data)
-            os.replace(partial, osp.join(self.root, path))
+            try:
+                self._write(path, data)
+            except FileNotFoundError:
+                # Another run that was done has just cleared the folder of what is being written.
+                self._write(path, data)
         except OSError as error:
             raise UserError(f'{osp.join(self.root, path)!r} cannot be written ({error.strerror}); when that is mended, '
                             'run again: it goes on where it stopped.') from None
+
+    def _write(self, path: str, data: bytes) -> None:
+        partial = osp.join(self.root, PARTIAL, uuid.uuid4().hex)
+        os.makedirs(osp.dirname(partial), exist_ok=True)
+        with open(partial, 'wb') as file:
+            file.write(data)
+        os.replace(partial, osp.join(self.root, path))
 
     def share(self, path: str, data: bytes) -> None:
         """Writes a file that several runs share; one that is there already must hold the same.

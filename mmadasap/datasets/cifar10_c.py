@@ -5,6 +5,7 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.datasets.categories import CIFAR10_CATEGORIES
 
+from mmadasap.datasets.cifar10 import SIDE
 from mmadasap.datasets.imagenet import check_published
 from mmadasap.errors import UserError
 from mmadasap.registry import DATASETS
@@ -39,10 +40,11 @@ class CIFAR10C(BaseDataset):
     def load_data_list(self) -> list[dict]:
         """Reads this severity's images, a fifth of the file, in the order of the test set."""
         images, labels = self._load(self.corruption), self._load('labels')
-        if images.ndim != 4 or images.shape[3] != 3 or len(images) % SEVERITIES or labels.shape != (len(images), ):
+        if (images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE, 3) or len(images) % SEVERITIES
+                or labels.shape != (len(images), )):
             raise UserError(f'{self.corruption}.npy and labels.npy in {self.data_root!r} have shapes {images.shape} '
-                            f'and {labels.shape}, where (5 n, 32, 32, 3) and (5 n,) are needed; extract the data set '
-                            'anew.')
+                            f'of {images.dtype} and {labels.shape}, where (5 n, 32, 32, 3) of uint8 and (5 n,) are '
+                            'needed; extract the data set anew.')
         count = len(images) // SEVERITIES
         part = slice((self.severity - 1) * count, self.severity * count)
         return [
@@ -55,4 +57,7 @@ class CIFAR10C(BaseDataset):
         path = osp.join(self.data_root, f'{name}.npy')
         if not osp.isfile(path):
             raise UserError(f'There is no {path!r}; set data_root to the folder of the published CIFAR-10-C.')
-        return np.load(path, mmap_mode='r')
+        try:
+            return np.load(path, mmap_mode='r')
+        except (ValueError, EOFError, OSError) as error:
+            raise UserError(f'{path!r} is damaged ({error}); extract the data set anew.') from None

@@ -2,6 +2,7 @@
 import os.path as osp
 from typing import Optional
 
+import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmadasap.corruption import check_corruption, corrupt
@@ -37,11 +38,16 @@ class Corrupt(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Replaces ``results['img']``."""
         if self.severity:
-            order = -1 if self.channel_order == 'bgr' and results['img'].ndim == 3 else 1
-            rgb = results['img'][..., ::order]
-            out = corrupt(rgb, self.corruption, self.severity, image_id(results, self.root), self.seed)
-            results['img'] = out[..., ::order].copy()
+            out = corrupt(self._swapped(results['img']), self.corruption, self.severity,
+                          image_id(results, self.root), self.seed)
+            results['img'] = np.ascontiguousarray(self._swapped(out))
         return results
+
+    def _swapped(self, image: np.ndarray) -> np.ndarray:
+        """The image with red and blue exchanged where it is BGR; alpha stays behind them."""
+        if self.channel_order == 'rgb' or image.ndim != 3 or image.shape[2] < 3:
+            return image
+        return image[..., [2, 1, 0, *range(3, image.shape[2])]]
 
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(corruption={self.corruption!r}, severity={self.severity}, seed={self.seed}, '

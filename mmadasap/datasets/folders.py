@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mmadasap.errors import UserError
 
-EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp')
+EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp')
 # How many names an error shows.
 SHOWN = 3
 

@@ -34,6 +34,10 @@ class _FolderDataset(BaseDataset):
     def _folder(self) -> str:
         raise NotImplementedError
 
+    def _id_root(self) -> str:
+        """The folder that image ids are told from."""
+        return self._folder()
+
     def _names(self, folder: str) -> list[str]:
         """Folder of each class: WordNet numbers, in the order of the classes."""
         if not osp.isdir(folder):
@@ -50,9 +54,9 @@ class _FolderDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """Lists all images."""
-        folder = self._folder()
+        folder, root = self._folder(), self._id_root()
         return [
-            dict(img_path=path, gt_label=label, img_id=osp.relpath(path, folder), shift=self.shift)
+            dict(img_path=path, gt_label=label, img_id=osp.relpath(path, root), shift=self.shift)
             for path, label in list_images(folder, self._names(folder))
         ]
 
@@ -81,6 +85,9 @@ class ImageNet(_FolderDataset):
 
     def _folder(self) -> str:
         return osp.join(self.data_root, self.split)
+
+    def _id_root(self) -> str:
+        return self.data_root
 
 
 @DATASETS.register_module()

@@ -10,6 +10,7 @@ from mmadasap.corruption.manifest import read_header
 from mmadasap.corruption.versions import library_versions
 from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.launch import adopt_slim_model, check_load_from, start_processes
+from mmadasap.errors import UserError
 from mmadasap.evaluation.robustness import RobustnessResult, evaluate_robustness
 
 
@@ -55,6 +56,9 @@ def evaluate_models(pairs: Sequence[tuple[str, str]],
 
 def _config(config: str, checkpoint: str, folder: str, workers: Optional[int], launcher: str) -> Config:
     cfg = load_config(config)
+    for part in ('test_dataloader', 'test_evaluator'):
+        if cfg.get(part) is None:
+            raise UserError(f'{config!r} has no {part}, so there is nothing to test on; add it.')
     cfg.load_from, cfg.launcher, cfg.work_dir = checkpoint, launcher, osp.join(osp.abspath(folder), 'logs')
     check_load_from(cfg)
     if workers is not None:

@@ -1,6 +1,7 @@
 """Accuracy on clean and corrupted images of one model, over exactly the corruptions and severities asked for."""
 import copy
 import os
+import os.path as osp
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Optional
@@ -10,11 +11,11 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner, TestLoop
 
-from mmadasap.corruption.manifest import read_header
+from mmadasap.corruption.manifest import StoredCopy, cell_path, read_copy
 from mmadasap.corruption.versions import library_versions
 from mmadasap.evaluation.accuracy import class_accuracies, find_accuracy, with_class_accuracies
 from mmadasap.evaluation.cells import Cells, cell_key
-from mmadasap.evaluation.loaders import corrupted_loader, stored_loader
+from mmadasap.evaluation.loaders import check_same_images, clean_loader, corrupted_loader, image_ids, stored_loader
 from mmadasap.pruning import count_parameters
 
 Grid = dict[str, dict[int, float]]
@@ -112,13 +113,15 @@ def evaluate_robustness(cfg: Config,
         cells: Folder where finished cells of the grid are kept, and found again after a kill.
 
     Raises:
-        UserError: ``stored`` lacks a copy, or the evaluator gives no such accuracy.
+        UserError: ``stored`` lacks a copy or has one of other images, the test set is itself a corrupted copy, or the
+            evaluator gives no such accuracy.
     """
     cfg = copy.deepcopy(cfg)
     cfg.test_evaluator = with_class_accuracies(cfg.test_evaluator)
     grid = [(name, severity) for name in corruptions for severity in severities]
-    sources = {cell: read_header(os.path.join(stored, cell[0], str(cell[1]))) for cell in grid} if stored else {}
-    known = Cells(cells, cell_key(cfg, checkpoint, metric, seed, library_versions(), sorted(map(str, sources.items()))))
+    copies = {cell_path(*cell): read_copy(osp.join(stored, cell_path(*cell))) for cell in grid} if stored else {}
+    digests = [(cell, stored_copy.digest) for cell, stored_copy in copies.items()]
+    known = Cells(cells, cell_key(cfg, checkpoint, metric, seed, library_versions(), sorted(map(str, digests))))
     tester = _Tester(cfg, checkpoint, metric)
 
     def cell(name: str, loader: dict) -> dict:
@@ -128,7 +131,10 @@ def evaluate_robustness(cfg: Config,
             known.put(name, found)
         return found
 
-    clean = cell('clean', cfg.test_dataloader)
+    clean_images = clean_loader(cfg.test_dataloader)
+    if stored:
+        _check_copies(cfg, stored, copies, image_ids(clean_images))
+    clean = cell('clean', clean_images)
     result = RobustnessResult(
         clean['accuracy'], metric=clean['metric'], clean_classes=clean['classes'], parameters=tester.parameters)
     silent = bool(os.getenv('CI')) or not is_main_process()
@@ -140,6 +146,12 @@ def evaluate_robustness(cfg: Config,
         for label, value in found['classes'].items():
             result.corrupted_classes.setdefault(label, {}).setdefault(name, {})[severity] = value
     return result
+
+
+def _check_copies(cfg: Config, stored: str, copies: dict[str, StoredCopy], clean: list[str]) -> None:
+    for cell, stored_copy in copies.items():
+        found = image_ids(stored_loader(cfg.test_dataloader, stored, *osp.split(cell)))
+        check_same_images(osp.join(stored, cell), stored_copy, clean, found)
 
 
 class _Tester:

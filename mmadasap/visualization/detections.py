@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmadasap.corruption import corrupt
+from mmadasap.errors import UserError
 from mmadasap.evaluation.loaders import corrupted_loader
 
 Detections = list[tuple[list[float], int, float]]
@@ -47,38 +48,61 @@ def detect_on_versions(models: dict[str, nn.Module],
     return {'clean': image} | images, detections
 
 
-def detect_on_image(models: dict[str, nn.Module], cfg: Config, image: np.ndarray, image_id: str,
+def detect_on_image(models: dict[str, tuple[nn.Module, Config]], image: np.ndarray, image_id: str,
                     corruptions: Sequence[str], severity: int,
                     threshold: float = 0.3) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Detections]]]:
-    """Runs every model on one image, as it is and corrupted, through the test pipeline of ``cfg``.
+    """Runs every model on one image, as it is and corrupted, each through its own test pipeline.
 
     Args:
+        models: Name -> detector in eval mode, and its config.
         image: RGB, uint8, shape (H, W, 3).
         image_id: What the draws depend on.
-        models, cfg, corruptions, severity, threshold: As :func:`detect_on_versions`.
+        corruptions, severity, threshold: As :func:`detect_on_versions`.
 
     Returns:
         As :func:`detect_on_versions`.
     """
+    images = {'clean': image} | {name: corrupt(image, name, severity, image_id) for name in corruptions}
+    return images, {
+        name: {title: _detect(model, _prepared(cfg, version, image_id), threshold)
+               for title, version in images.items()}
+        for name, (model, cfg) in models.items()
+    }
+
+
+def _prepared(cfg: Config, image: np.ndarray, image_id: str) -> dict:
+    """An RGB image as the test pipeline of ``cfg`` hands it to the model."""
     init_default_scope(cfg.default_scope)
     given = ('LoadImageFromFile', 'LoadAnnotations', 'Corrupt')
     steps = cfg.test_dataloader.dataset.pipeline
     pipeline = Compose([step for step in steps if step['type'].rpartition('.')[2] not in given])
-    images = {'clean': image} | {name: corrupt(image, name, severity, image_id) for name in corruptions}
-    samples = {
-        title: pipeline(dict(img=version[..., ::-1].copy(), img_id=image_id, img_path=image_id,
-                             ori_shape=image.shape[:2], img_shape=image.shape[:2]))
-        for title, version in images.items()
-    }
-    return images, {
-        name: {title: _detect(model, sample, threshold) for title, sample in samples.items()}
-        for name, model in models.items()
-    }
+    return pipeline(dict(img=image[..., ::-1].copy(), img_id=image_id, img_path=image_id, ori_shape=image.shape[:2],
+                         img_shape=image.shape[:2]))
 
 
-def class_names(cfg: Config) -> tuple[str, ...]:
-    """The classes of the test set, from the config or from the type of the data set."""
-    init_default_scope(cfg.default_scope)
+def common_classes(configs: dict[str, Config]) -> tuple[str, ...]:
+    """The classes of the models' test sets, from the configs or from the types of the data sets.
+
+    Args:
+        configs: By the names of the models.
+
+    Raises:
+        UserError: A config of a classifier, or models of different classes.
+    """
+    found = {name: _class_names(name, cfg) for name, cfg in configs.items()}
+    first = next(iter(found.values()))
+    other = next((name for name, classes in found.items() if classes != first), None)
+    if other is not None:
+        raise UserError(f'{other!r} knows the classes {", ".join(found[other][:3])}, ..., the first model '
+                        f'{", ".join(first[:3])}, ...; draw models of the same classes side by side.')
+    return first
+
+
+def _class_names(name: str, cfg: Config) -> tuple[str, ...]:
+    if cfg.get('default_scope', 'mmdet') != 'mmdet':
+        raise UserError(f'{name!r} is of default_scope={cfg.default_scope!r} and finds no boxes to draw; give '
+                        'detectors.')
+    init_default_scope('mmdet')
     dataset = cfg.test_dataloader.dataset
     return tuple(dataset.get('metainfo', {}).get('classes') or DATASETS.get(dataset.type).METAINFO['classes'])
 

@@ -175,12 +175,45 @@ def test_folders_of_images_keep_their_classes(tmp_path):
     assert (tmp_path / 'one/fog/3/dog/deep').is_dir()
 
 
+def test_one_folder_of_a_data_set(tmp_path):
+    for i, name in enumerate(['train/cat/1.png', 'test/cat/2.png', 'test/dog/3.png']):
+        (tmp_path / 'set' / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / 'set' / name), draw_scene(i)[0][:32, :32])
+    make(tmp_path / 'set', tmp_path / 'c', Settings(('fog', ), split='test'))
+    cell = tmp_path / 'c/fog/3'
+    assert sorted(str(p.relative_to(cell)) for p in cell.rglob('*.png')) == ['test/cat/2.png', 'test/dog/3.png']
+    image, _ = read_image(str(tmp_path / 'set/test/cat/2.png'))
+    stored, _ = read_image(str(cell / 'test/cat/2.png'))
+    assert np.array_equal(stored, corrupt(image, 'fog', 3, 'test/cat/2.png'))
+    for split in ('val', '..', 'test/../../set'):
+        with pytest.raises(UserError, match=f'--split {split}: .* holds no folder of that name'):
+            make(tmp_path / 'set', tmp_path / 'other', Settings(('fog', ), split=split))
+
+
+def test_runs_for_other_corruptions_may_write_at_the_same_time(voc, whole, tmp_path):
+    command = [sys.executable, str(ROOT / 'tools/build_corrupted_dataset.py'), str(voc), '--out', str(tmp_path / 'c'),
+               '--severities', '1', '3', '--workers', '1', '--corruptions']
+    env = os.environ | dict(PYTHONPATH=str(ROOT), CI='true')
+    runs = [subprocess.Popen([*command, name], env=env, stdout=subprocess.DEVNULL) for name in ('fog', 'glass_blur')]
+    assert [run.wait() for run in runs] == [0, 0]
+    assert tree(tmp_path / 'c') == tree(whole[1])
+
+
+def test_annotations_changed_at_the_source_are_not_overlooked(voc, whole, tmp_path):
+    shutil.copytree(whole[1], tmp_path / 'c', symlinks=True)
+    shutil.copytree(voc, tmp_path / 'data')
+    path = tmp_path / 'data/Annotations/00001.xml'
+    path.write_text(path.read_text().replace('disk', 'star') + ' ')
+    with pytest.raises(UserError, match='Annotations/00001.xml. belongs to a copy of other images'):
+        make(tmp_path / 'data', tmp_path / 'c')
+
+
 def test_too_little_space_is_said_before_anything_is_written(voc, tmp_path, monkeypatch):
     usage = namedtuple('usage', 'total used free')
     monkeypatch.setattr(building.shutil, 'disk_usage', lambda path: usage(10, 5, 5))
     with pytest.raises(UserError, match=r'About 0.0 GB are needed in .* and 0.0 GB are free'):
         make(voc, tmp_path / 'c')
-    assert not list(tmp_path.rglob('*.png'))
+    assert {p.name for p in (tmp_path / 'c').rglob('*')} <= {'.partial'}
 
 
 @pytest.mark.parametrize('change, message', [

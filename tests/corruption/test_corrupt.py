@@ -66,6 +66,10 @@ def test_batches_gray_and_alpha():
         assert np.array_equal(corrupt(gray[..., None], name, 3, 'a'), luminance[..., None])
 
 
+def test_an_empty_batch_stays_empty():
+    assert corrupt(np.zeros((0, 20, 20, 3), np.uint8), 'fog', 3, []).shape == (0, 20, 20, 3)
+
+
 def test_severity_zero_is_clean():
     assert corrupt(IMAGE, 'fog', 0, 'a') is IMAGE
 
@@ -79,6 +83,8 @@ def test_subsets():
 @pytest.mark.parametrize('image, name, severity, message', [
     (IMAGE, 'rain', 3, "corruption='rain'"),
     (IMAGE, 'fog', 7, 'severity=7'),
+    (IMAGE, 'fog', 3.0, 'severity=3.0'),
+    (IMAGE, 'fog', True, 'severity=True'),
     (IMAGE[:15], 'fog', 3, r"Image 'a' is uint8 of shape \(15, 64, 3\)"),
     (np.zeros((16, 40000, 3), np.uint8), 'fog', 3, r'shape \(16, 40000, 3\)'),
     (IMAGE[..., :2], 'fog', 3, r'shape \(48, 64, 2\)'),

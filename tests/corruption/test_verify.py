@@ -47,6 +47,24 @@ def test_what_is_wrong_is_named(pair):
     ]
 
 
+def test_annotations_are_checked(pair):
+    root, out = pair
+    path = root / 'Annotations/00002.xml'
+    path.write_text(path.read_text() + ' ')
+    assert problems(root, out) == 2 * [
+        ('voc/Annotations/00002.xml', 'was changed since it was copied; remove the copy of it and build again')]
+    (out / 'Annotations/00002.xml').write_text('nonsense')
+    assert ('c', 'holds other annotations than were written with the images; remove them and build again') in problems(
+        root, out)
+
+
+def test_what_is_wanted_must_be_there(pair):
+    root, out = pair
+    found = verify(str(root), str(out), show_progress=False, wanted=[('fog', 3), ('fog', 5), ('snow', 3)])
+    assert found.problems == [(str(out / 'fog/5'), 'is not there; build it'),
+                              (str(out / 'snow/3'), 'is not there; build it')]
+
+
 def test_parameters_and_versions(pair, monkeypatch):
     root, out = pair
     for part in ('fog', 'manifest/fog'):

@@ -20,6 +20,13 @@ def test_images_are_bgr_and_corruptions_rgb():
     assert np.array_equal(rgb, corrupt(bgr, 'snow', 3, 'x'))
 
 
+def test_alpha_stays_what_it_is():
+    bgra = np.concatenate([image(), image()[..., :1] // 2], axis=2)
+    out = Corrupt('snow', 3)(dict(img=bgra, img_id='x'))['img']
+    assert np.array_equal(out[..., 3], bgra[..., 3])
+    assert np.array_equal(out[..., :3], Corrupt('snow', 3)(dict(img=image(), img_id='x'))['img'])
+
+
 def test_gray_images():
     gray = image()[..., 0]
     assert np.array_equal(Corrupt('fog', 3)(dict(img=gray, img_id='x'))['img'], corrupt(gray, 'fog', 3, 'x'))

@@ -18,7 +18,7 @@ def test_imagenet(tmp_path):
     write_images(tmp_path / 'val', WNIDS)
     data = ImageNet(str(tmp_path), 'val', **THREE)
     assert labels(data) == [0, 0, 1, 1, 2, 2]
-    assert data[2]['img_id'] == 'n01443537/0.png' and data[2]['shift'] == 'clean'
+    assert data[2]['img_id'] == 'val/n01443537/0.png' and data[2]['shift'] == 'clean'
     assert data[2]['img_path'] == str(tmp_path / 'val/n01443537/0.png')
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+import torch
 
 from mmadasap.datasets.shapes import CLASSES, write_shapes
 
@@ -18,7 +19,7 @@ ADASAP = str(ROOT / 'configs/quickstart/ssd256_r50-w16_adasap-p-macs50_shapes.py
 
 def tool(name, *args, cwd, check=True):
     found = subprocess.run([sys.executable, str(ROOT / 'tools' / name), *map(str, args)], cwd=cwd, text=True,
-                           capture_output=True, env=os.environ | dict(CI='true'))
+                           capture_output=True, env=os.environ | dict(CI='true', PYTHONPATH=str(ROOT)))
     assert not check or found.returncode == 0, found.stderr[-3000:]
     return found
 
@@ -89,9 +90,30 @@ def test_robustness_writes_its_grid(slim_pair):
     assert set(grid['clean_classes']) <= {'disk', 'square', 'star', 'triangle'}
 
 
+@pytest.fixture(scope='module')
+def guesser(trained):
+    """Config and checkpoint of a detector that a single pixel makes find other boxes."""
+    root, _ = trained
+    config = root / 'guesser.py'
+    config.write_text(f"_base_ = '{DENSE}'\ncustom_imports = dict(imports=['tests.evaluation.guesser'])\n"
+                      "model = dict(_delete_=True, type='PixelGuesser', data_preprocessor=dict("
+                      "type='DetDataPreprocessor'))\n"
+                      f"test_dataloader = dict(dataset=dict(data_root='{root}/data'))\n")
+    torch.save(dict(state_dict=dict(weight=torch.zeros(1))), root / 'guesser.pth')
+    return root, [config, root / 'guesser.pth']
+
+
+def accuracies(out):
+    """mAP clean and of every cell, which must tell one set of pixels from another."""
+    found = next(iter(json.loads((out / 'robustness.json').read_text())['models'].values()))
+    values = [found['clean'], *(v for row in found['corrupted'].values() for v in row.values())]
+    assert len(set(values)) == len(values) and min(values) > 0
+    return values
+
+
 @pytest.mark.slow
-def test_stored_and_on_the_fly_and_any_number_of_workers_give_one_table(slim_pair):
-    root, pair = slim_pair
+def test_stored_and_on_the_fly_and_any_number_of_workers_give_one_table(guesser):
+    root, pair = guesser
     tool('build_corrupted_dataset.py', root / 'data', '--out', root / 'c', '--corruptions', 'fog', 'snow', cwd=root)
     tables = set()
     for i, source in enumerate([[], [], ['--stored', root / 'c'], ['--stored', root / 'c']]):
@@ -99,19 +121,30 @@ def test_stored_and_on_the_fly_and_any_number_of_workers_give_one_table(slim_pai
         tool('test_robustness.py', *pair, '--corruptions', 'fog', 'snow', '--workers', 1 + 2 * (i % 2), '--out', out,
              *source, cwd=root)
         tables.add((out / 'robustness.csv').read_text() + (out / 'robustness.md').read_text())
-    assert len(tables) == 1
+    assert len(tables) == 1 and len(accuracies(out)) == 3
+    tool('test_robustness.py', *pair, '--corruptions', 'fog', 'snow', '--seed', 1, '--out', root / 'seed', cwd=root)
+    assert accuracies(root / 'seed')[1:] != accuracies(out)[1:]
+
+
+@pytest.mark.parametrize('args, message', [
+    (['--severities', 0], 'severity=0 is the clean data set itself'),
+    (['--stored', 'c', '--seed', 1], '--seed 1 is for corruptions made on the fly')])
+def test_what_has_no_effect_on_robustness_is_refused(tmp_path, args, message):
+    found = tool('test_robustness.py', DENSE, 'x.pth', *args, cwd=tmp_path, check=False)
+    assert found.returncode == 1 and message in found.stderr and 'Traceback' not in found.stderr
 
 
 @pytest.mark.slow
-def test_robustness_on_two_processes_is_that_on_one(slim_pair):
-    root, pair = slim_pair
+def test_robustness_on_two_processes_is_that_on_one(guesser):
+    root, pair = guesser
     args = [*pair, '--corruptions', 'fog', '--out']
     tool('test_robustness.py', *args, root / 'one', cwd=root)
     command = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29631',
                str(ROOT / 'tools/test_robustness.py'), *map(str, args), str(root / 'two'), '--launcher', 'pytorch']
     found = subprocess.run(command, cwd=root, text=True, capture_output=True, env=os.environ | dict(
-        CI='true', CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1'))
+        CI='true', CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT)))
     assert found.returncode == 0, found.stderr[-3000:]
+    assert len(accuracies(root / 'two')) == 2
     assert (root / 'two/robustness.csv').read_text() == (root / 'one/robustness.csv').read_text()
 
 
@@ -123,6 +156,21 @@ def test_corruptions_are_browsed(slim_pair):
     sheet = cv2.imread(str(root / 'browse/corruptions.png'))
     assert sheet.shape[1] > 6 * 200 and sheet.shape[0] > 3 * 200
     assert cv2.imread(str(root / 'browse/detections.png')).std() > 5
+
+
+@pytest.mark.slow
+def test_what_cannot_be_drawn_is_said(trained):
+    root, _ = trained
+    image, classifier = root / 'data/JPEGImages/00001.jpg', root / 'classifier.py'
+    classifier.write_text("default_scope = 'mmpretrain'\nmodel = dict(type='ImageClassifier')\n")
+    other = root / 'other.py'
+    other.write_text(f"_base_ = '{DENSE}'\ntest_dataloader = dict(dataset=dict(metainfo=dict(classes=('a', 'b'))))\n")
+    checkpoint = root / 'slim/epoch_3.pth'
+    for config, message in ((classifier, "is of default_scope='mmpretrain' and finds no boxes to draw"),
+                            (other, 'draw models of the same classes side by side')):
+        found = tool('browse_corruptions.py', image, DENSE, checkpoint, config, checkpoint, '--out', root / 'b',
+                     '--corruptions', 'fog', cwd=root, check=False)
+        assert found.returncode == 1 and message in found.stderr and 'Traceback' not in found.stderr
 
 
 def test_unusable_images_are_listed_and_the_exit_code_is_1(tmp_path):
