@@ -1,4 +1,7 @@
-"""One checkpoint, four readers, one mAP: validation, test, DetInferencer and ONNX Runtime on the same images."""
+"""One checkpoint, four readers, one mAP: validation, test, DetInferencer and ONNX Runtime on the same images.
+
+    python benchmarks/one_accuracy.py CONFIG CHECKPOINT --out one_accuracy.json
+"""
 import argparse
 import os.path as osp
 import tempfile
@@ -14,6 +17,7 @@ from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.export import export_onnx
 from mmadasap.engine.launch import adopt_slim_model, run_tool
 from mmadasap.fileio import write_json
+from mmadasap.latency import describe_machine
 
 METRIC = 'pascal_voc/mAP'
 
@@ -56,14 +60,15 @@ def accuracies(config: str, checkpoint: str, work_dir: str) -> dict[str, float]:
 
 def main() -> None:
     """Parses, evaluates, prints."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file of the slim model')
     parser.add_argument('checkpoint', help='its checkpoint')
     parser.add_argument('--out', default='one_accuracy.json', help='results as JSON')
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = accuracies(args.config, args.checkpoint, folder)
-    write_json(args.out, found)
+    write_json(args.out, dict(config=args.config, checkpoint=args.checkpoint, accuracies=found,
+                              machine=describe_machine()))
     for name, value in found.items():
         print(f'{name:16}{value:.4f}')
     print(f'largest difference {max(found.values()) - min(found.values()):.4f}; written to {args.out}')

@@ -52,7 +52,8 @@ def main() -> None:
         found = evaluate(args.config, args.checkpoint, {'on the fly': '', 'stored': copies}, folder)
     first = next(iter(found.values()))
     identical = all(result == first for result in found.values())
-    write_json(args.out, dict(identical=identical, corruptions=CORRUPTIONS, severity=SEVERITY, results=found))
+    write_json(args.out, dict(config=args.config, checkpoint=args.checkpoint, identical=identical,
+                              corruptions=CORRUPTIONS, severity=SEVERITY, results=found))
     for name, result in found.items():
         print(f'{name:28}' + '  '.join(f'{key} {result[key]:.6f}' for key in ('clean', 'mean_corrupted', 'relative')))
     print(f'every number of them is {"the same" if identical else "NOT the same"}; written to {args.out}')
