@@ -1,10 +1,11 @@
 """What the hooks need to know of mmengine's runner and the hosts' models."""
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from mmengine.dist import broadcast_object_list
 from mmengine.model import BaseAveragedModel, BaseTTAModel, is_model_wrapper
+from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
@@ -29,6 +30,11 @@ def check_not_sharded(model: nn.Module) -> None:
     if sharded:
         raise UserError(f'AdaSAP needs whole neurons on every rank, but {type(model).__name__} holds a model sharded '
                         "over ranks; set model_wrapper_cfg=dict(type='MMDistributedDataParallel').")
+
+
+def built_optimizer(runner) -> Optional[torch.optim.Optimizer]:
+    """The run's optimizer; None where it only tests and builds none."""
+    return runner.optim_wrapper.optimizer if isinstance(runner.optim_wrapper, OptimWrapper) else None
 
 
 def averaged_models(runner) -> list[BaseAveragedModel]:

@@ -168,24 +168,28 @@ def _times_zero(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
 
 
 def remove(model: nn.Module, branches: Iterable[Branch], optimizer: Optional[torch.optim.Optimizer] = None) -> None:
-    """Takes the branches out of ``model``, a copy of it or a dense one, in place, and out of the optimizer.
-
-    The optimizer's parameter groups stay, even empty: schedulers count them.
-    """
+    """Takes the branches out of ``model``, a copy of it or a dense one, in place, and out of the optimizer."""
     for branch in branches:
-        block = model.get_submodule(branch.block)
-        parameters = {id(p) for p in block.parameters()}
-        for p in block.parameters():
+        for p in model.get_submodule(branch.block).parameters():
             p.grad = None
-            if optimizer is not None:
-                optimizer.state.pop(p, None)
-        for group in optimizer.param_groups if optimizer is not None else ():
-            group['params'] = [p for p in group['params'] if id(p) not in parameters]
-        replace_block(model, branch.block, branch.gone, branch.stays)
+        replace_block(model, branch.block, branch.gone, branch.stays, optimizer)
 
 
-def replace_block(model: nn.Module, name: str, gone: Sequence[str], stays: Sequence[str]) -> None:
-    """Puts an :class:`IdentityPath` in the place of a block."""
+def replace_block(model: nn.Module, name: str, gone: Sequence[str], stays: Sequence[str],
+                  optimizer: Optional[torch.optim.Optimizer] = None) -> None:
+    """Puts an :class:`IdentityPath` in the place of a block, and lets the optimizer forget the block's parameters."""
     parent, _, child = name.rpartition('.')
     owner = model.get_submodule(parent)
-    setattr(owner, child, IdentityPath(getattr(owner, child), gone, stays).train(owner.training))
+    block = getattr(owner, child)
+    if optimizer is not None:
+        _forget(optimizer, list(block.parameters()))
+    setattr(owner, child, IdentityPath(block, gone, stays).train(owner.training))
+
+
+def _forget(optimizer: torch.optim.Optimizer, parameters: Sequence[nn.Parameter]) -> None:
+    """Takes parameters out of the optimizer; its groups stay, even empty: schedulers count them."""
+    gone = {id(p) for p in parameters}
+    for p in parameters:
+        optimizer.state.pop(p, None)
+    for group in optimizer.param_groups:
+        group['params'] = [p for p in group['params'] if id(p) not in gone]

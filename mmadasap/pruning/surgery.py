@@ -114,10 +114,15 @@ def output_width(module: nn.Module) -> Optional[int]:
     return widths.get('out_channels') or widths.get('out_features')
 
 
-def rebuild(model: nn.Module, spec: ChannelSpec) -> nn.Module:
+def rebuild(model: nn.Module, spec: ChannelSpec, optimizer: Optional[torch.optim.Optimizer] = None) -> nn.Module:
     """Gives the modules of a dense (or less pruned) ``model`` the widths of ``spec``, in place, without tracing.
 
     Values are those of the first channels: load a checkpoint afterwards.
+
+    Args:
+        model: The network.
+        spec: Its widths, and the residual branches that are gone.
+        optimizer: One without state yet; it forgets the parameters of those branches.
 
     Returns:
         ``model``.
@@ -139,7 +144,7 @@ def rebuild(model: nn.Module, spec: ChannelSpec) -> nn.Module:
         _check_widths(name, widths_of(modules[name]), entry)
     for name, entry in blocks.items():
         if not isinstance(modules[name], IdentityPath):
-            replace_block(model, name, entry['gone'], entry['stays'])
+            replace_block(model, name, entry['gone'], entry['stays'], optimizer)
     for name, entry in widths.items():
         _resize(modules[name], entry)
     return model

@@ -12,6 +12,7 @@ from mmengine.optim import AmpOptimWrapper
 from mmadasap.engine.host import (
     averaged_models,
     bare_model,
+    built_optimizer,
     forget_best,
     from_first_rank,
     raw_outputs,
@@ -152,7 +153,8 @@ class ChannelPruningHook(Hook):
         if state is None:
             return
         if state['channels'] is not None:
-            rebuild(bare_model(runner.model), state['channels'])
+            # mmengine builds the optimizer first, for the dense network.
+            rebuild(bare_model(runner.model), state['channels'], built_optimizer(runner))
             for averaged in averaged_models(runner):
                 rebuild(averaged.module, state['channels'])
                 refresh(averaged)

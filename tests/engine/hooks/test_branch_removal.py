@@ -1,0 +1,48 @@
+"""Training runs in which a residual branch is removed go on: resumed, averaged, with their optimizer's groups."""
+import pytest
+import torch
+from mmengine.hooks import Hook
+from torch import nn
+
+from mmadasap.pruning.branches import IdentityPath
+from tests.engine.hooks.test_channel_pruning_hook import SGD, hook_of, pruning
+from tests.toy_detector import detector_loader, toy_detector
+from tests.toys import make_runner, same, values
+
+BLOCK = 'backbone.layer1.1'
+
+
+class Worthless(Hook):
+    """Makes the channels within the branch worth nothing."""
+
+    def before_train(self, runner):
+        if runner.iter == 0:
+            nn.init.constant_(runner.model.get_submodule(f'{BLOCK}.conv1').weight, 1e-9)
+
+
+def train(folder, hooks=(), wrapper=SGD, **kwargs):
+    """The runner of a finished run that takes the branch out after its third of four epochs."""
+    hook = pruning(
+        keep=0.8, interval=3, protect=('backbone.conv1', ), allocator=dict(block=1, remove_branches=True),
+        importance=dict(type='MagnitudeImportance', normalize='none')) | dict(input_size=32)
+    wrapper = dict(wrapper, optimizer=dict(type='SGD', lr=1e-3, momentum=0.9, weight_decay=1e-3))
+    runner = make_runner(folder, wrapper, [hook, *hooks], toy_detector(), train_dataloader=detector_loader(),
+                         default_scope='mmdet', **(dict(epochs=5) | kwargs))
+    runner.register_hook(Worthless())
+    runner.train()
+    assert isinstance(runner.model.get_submodule(BLOCK), IdentityPath)
+    return runner
+
+
+@pytest.mark.parametrize('wrapper', [SGD, dict(SGD, paramwise_cfg=dict(norm_decay_mult=0.0))],
+                         ids=['one group', 'a group a parameter'])
+@pytest.mark.parametrize('epoch', [2, 4], ids=['in the middle of the phase', 'after surgery'])
+def test_resuming_goes_on_as_the_uninterrupted_run(tmp_path, epoch, wrapper):
+    whole = train(tmp_path / 'whole', wrapper=wrapper)
+    again = train(tmp_path / 'again', wrapper=wrapper, resume=True,
+                  load_from=str(tmp_path / f'whole/epoch_{epoch}.pth'))
+    assert hook_of(again).channels == hook_of(whole).channels
+    assert same(values(again.model), values(whole.model))
+    for p, q in zip(again.model.parameters(), whole.model.parameters()):
+        a, b = (r.optim_wrapper.optimizer.state[t]['momentum_buffer'] for r, t in ((again, p), (whole, q)))
+        assert torch.equal(a, b)
