@@ -44,9 +44,10 @@ def averaged_models(runner) -> list[BaseAveragedModel]:
 
 
 def refresh(averaged: BaseAveragedModel) -> None:
-    """Lets an averaged model see its tensors anew after their shapes changed; it keeps a list of them."""
-    if averaged.update_buffers and hasattr(averaged, 'avg_parameters'):
-        averaged.avg_parameters = averaged.module.state_dict()
+    """Lets an averaged model see its tensors anew after some changed shape or went; it keeps a list of them."""
+    if hasattr(averaged, 'avg_parameters'):
+        module = averaged.module
+        averaged.avg_parameters = module.state_dict() if averaged.update_buffers else dict(module.named_parameters())
 
 
 def rewrap(runner) -> None:

@@ -1,7 +1,7 @@
 """Training runs in which a residual branch is removed go on: resumed, averaged, with their optimizer's groups."""
 import pytest
 import torch
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from torch import nn
 
 from mmadasap.pruning.branches import IdentityPath
@@ -46,3 +46,16 @@ def test_resuming_goes_on_as_the_uninterrupted_run(tmp_path, epoch, wrapper):
     for p, q in zip(again.model.parameters(), whole.model.parameters()):
         a, b = (r.optim_wrapper.optimizer.state[t]['momentum_buffer'] for r, t in ((again, p), (whole, q)))
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize('update_buffers', [False, True])
+def test_an_averaged_copy_loses_the_branch_along(tmp_path, update_buffers):
+    average = dict(type='EMAHook', momentum=0.5, update_buffers=update_buffers)
+    for run in (train(tmp_path / 'whole', [average]),
+                train(tmp_path / 'again', [average], resume=True, load_from=str(tmp_path / 'whole/epoch_4.pth'))):
+        averaged = hook_of(run, EMAHook).ema_model
+        assert {k: v.shape for k, v in averaged.module.state_dict().items()} == {
+            k: v.shape for k, v in run.model.state_dict().items()}
+        before = values(averaged.module)
+        averaged.update_parameters(run.model)
+        assert not same(values(averaged.module), before)
