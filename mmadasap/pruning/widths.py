@@ -7,7 +7,7 @@ from mmadasap.errors import UserError
 
 from .branches import IdentityPath
 from .groups import LAYER_TYPES
-from .surgery import ChannelSpec
+from .specification import ChannelSpec
 
 # How many weights an error names.
 SHOWN = 3

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.launch import load_network, run_tool
 from mmadasap.engine.slim_config import write_config
-from mmadasap.pruning.surgery import OUTPUT_WIDTHS
+from mmadasap.pruning.specification import OUTPUT_WIDTHS
 from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
 from tests.toys import make_runner
 
