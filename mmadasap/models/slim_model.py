@@ -28,7 +28,7 @@ def SlimModel(  # noqa: N802, a registered type like any other
         raise UserError(f'SlimModel: detector={detector!r} is no registered model; give the type of the dense one.')
     check_spec(channels)
     model = MODELS.build(dict(_without_pretrained(dense), type=detector))
-    return refuse_other_widths(rebuild(model, {name: dict(widths) for name, widths in channels.items()}))
+    return refuse_other_widths(rebuild(model, {name: dict(widths) for name, widths in channels.items()}), channels)
 
 
 def _is_registered(name: Any) -> bool:

@@ -3,6 +3,7 @@ import torch
 from mmengine.config import ConfigDict
 from mmengine.model import PretrainedInit
 from mmengine.registry import init_default_scope
+from mmengine.runner.checkpoint import load_state_dict
 
 from mmadasap.errors import UserError
 from mmadasap.models import SlimModel
@@ -72,6 +73,18 @@ def test_nested_configs_are_still_read_by_attribute(monkeypatch):
     monkeypatch.setattr(MODELS, 'build', lambda cfg: (built.append(cfg), ToyClassifier())[1])
     SlimModel('ToyClassifier', CHANNELS, **ConfigDict(test_cfg=dict(nms=dict(iou=0.5))))
     assert built[0]['test_cfg'].nms.iou == 0.5
+
+
+def test_weights_with_other_rows_are_refused_where_pruning_decides_them():
+    model = MODELS.build(dict(type='mmadasap.SlimModel', detector='ToyClassifier', channels=CHANNELS))
+    state = model.state_dict()
+    model.load_state_dict(state)
+    for name in ('net.conv1.weight', 'net.norm1.weight'):
+        with pytest.raises(UserError, match=rf'1 weights differ: {name} \(1,.* in the checkpoint and \(2,'):
+            model.load_state_dict(state | {name: state[name][:1]}, strict=False)
+    other = MODELS.build(dict(type='mmadasap.SlimModel', detector='ToyClassifier', channels=CHANNELS, classes=7))
+    load_state_dict(other, state)
+    assert torch.equal(other.net.conv1.weight, model.net.conv1.weight)
 
 
 def test_widths_of_another_model_are_refused():
