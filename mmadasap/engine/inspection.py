@@ -2,10 +2,18 @@
 from dataclasses import dataclass
 from typing import Optional
 
-from mmadasap.engine.checkpoint import check_whole, checkpoint_channels, checkpoint_config, read_checkpoint
+from mmadasap.engine.checkpoint import (
+    SLIM_TYPE,
+    check_whole,
+    checkpoint_channels,
+    checkpoint_config,
+    naming,
+    read_checkpoint,
+    shown,
+)
 from mmadasap.engine.launch import build_network
 from mmadasap.engine.slim_config import dense_config
-from mmadasap.errors import UserError
+from mmadasap.errors import UserError, build_from
 from mmadasap.pruning import LAYER_TYPES, Budget, count_parameters, output_width
 
 
@@ -22,7 +30,7 @@ class SlimReport:
     before: dict[str, int]
     after: dict[str, int]
     parameters: tuple[int, int]
-    budget: Optional[dict]
+    budget: Optional[Budget]
     parent: Optional[str]
 
 
@@ -35,9 +43,14 @@ def inspect_slim(path: str) -> SlimReport:
     checkpoint = read_checkpoint(path)
     if checkpoint_channels(checkpoint) is None:
         raise UserError(f'{path} holds a dense network: there is nothing pruned to show.')
+    with naming(path):
+        return _report(checkpoint)
+
+
+def _report(checkpoint: dict) -> SlimReport:
     cfg = checkpoint_config(checkpoint)
-    if 'model' not in cfg:
-        raise UserError(f'{path} holds a pruned network but not its config; take a checkpoint written after pruning.')
+    if (cfg.get('model') or {}).get('type') != SLIM_TYPE:
+        raise UserError('The file holds a pruned network but not its config; take a checkpoint written after pruning.')
     pruned = build_network(cfg)
     check_whole(pruned, checkpoint)
     dense = build_network(dense_config(cfg))
@@ -45,13 +58,22 @@ def inspect_slim(path: str) -> SlimReport:
                      for network in (dense, pruned))
     gone = {f'{block}.{layer}' for block, entry in cfg.model.channels.items() for layer in entry.get('gone', ())}
     layers = [name for name in before if name in cfg.model.channels or name in gone]
-    state = checkpoint.get('channel_pruning', {})
+    budget, parent = _origin(checkpoint.get('channel_pruning', {}))
     return SlimReport(
         before={name: before[name] for name in layers},
         after={name: after.get(name, 0) for name in layers},
         parameters=(count_parameters(dense), count_parameters(pruned)),
-        budget=state.get('budget'),
-        parent=state.get('parent'))
+        budget=budget,
+        parent=parent)
+
+
+def _origin(state: dict) -> tuple[Optional[Budget], Optional[str]]:
+    budget, parent = state.get('budget'), state.get('parent')
+    if not isinstance(budget, (dict, type(None))):
+        raise UserError(f'budget={shown(budget)} is no dict; the file is damaged.')
+    if not isinstance(parent, (str, type(None))):
+        raise UserError(f'parent={shown(parent)} is no path; the file is damaged.')
+    return None if budget is None else build_from(Budget, 'budget', budget), parent
 
 
 def format_report(report: SlimReport) -> str:
@@ -62,6 +84,6 @@ def format_report(report: SlimReport) -> str:
     dense, pruned = report.parameters
     lines.append(f'parameters: {pruned:,} of {dense:,} ({pruned / dense:.1%})')
     if report.budget is not None:
-        lines.append(f'budget: {Budget(**report.budget)}')
+        lines.append(f'budget: {report.budget}')
     lines.append(f'started from: {report.parent or "not recorded"}')
     return '\n'.join(lines)

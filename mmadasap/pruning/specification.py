@@ -101,7 +101,7 @@ def check_fit(model: nn.Module, spec: Any) -> None:
     check_spec(spec)
     modules = dict(model.named_modules())
     blocks = [name for name, entry in spec.items() if is_block(entry)]
-    for name, entry in spec.items():
+    for name, entry in sorted(spec.items(), key=lambda item: item[0] not in blocks):
         if name not in modules:
             raise UserError(f'channels names {name!r}, which is no module of {type(model).__name__}; the '
                             'specification belongs to another model.')

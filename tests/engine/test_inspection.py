@@ -27,7 +27,7 @@ def test_widths_budget_and_parent(folder, epoch):
     assert report.before['net.conv1'] == 6 and report.before['net.stem'] == 8
     assert report.parameters[0] == count_parameters(ToyClassifier())
     assert report.parameters[1] < report.parameters[0]
-    assert Budget(**report.budget) == Budget('macs', 0.5) and report.parent == str(folder / 'dense/epoch_1.pth')
+    assert report.budget == Budget('macs', 0.5) and report.parent == str(folder / 'dense/epoch_1.pth')
     text = format_report(report)
     assert 'budget: 50% of the macs' in text and 'dense/epoch_1.pth' in text
 

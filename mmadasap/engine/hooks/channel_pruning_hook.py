@@ -9,6 +9,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper
 
+from mmadasap.engine.checkpoint import checkpoint_channels
 from mmadasap.engine.host import (
     averaged_models,
     bare_model,
@@ -21,6 +22,7 @@ from mmadasap.engine.host import (
 )
 from mmadasap.engine.latency_log import load_table, log_times
 from mmadasap.engine.plain_checkpoint import make_plain, make_resumable
+from mmadasap.engine.resumption import check_resumable, masks_of
 from mmadasap.engine.slim_config import slim_config, write_config
 from mmadasap.errors import UserError, build_from
 from mmadasap.latency import LatencyTable
@@ -148,22 +150,23 @@ class ChannelPruningHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Adopts a checkpoint's widths before its weights are loaded, and its masks when resuming."""
-        make_resumable(checkpoint)
-        state = checkpoint.get('channel_pruning')
-        if state is None:
-            return
-        if state['channels'] is not None:
+        if runner._resume:
+            check_resumable(checkpoint)
+            make_resumable(checkpoint)
+        channels = checkpoint_channels(checkpoint) if 'channel_pruning' in checkpoint else None
+        if channels is not None:
             # mmengine builds the optimizer first, for the dense network.
-            rebuild(bare_model(runner.model), state['channels'], built_optimizer(runner))
+            rebuild(bare_model(runner.model), channels, built_optimizer(runner))
             for averaged in averaged_models(runner):
-                rebuild(averaged.module, state['channels'])
+                rebuild(averaged.module, channels)
                 refresh(averaged)
             rewrap(runner)
-            self.channels = state['channels']
+            self.channels = channels
             runner.logger.info(f'ChannelPruningHook: took over the widths of {len(self.channels)} modules from the '
                                'checkpoint.')
-        if runner._resume:
-            self._resumed, self._parent = state['masks'], state.get('parent')
+        if runner._resume and 'channel_pruning' in checkpoint:
+            state = checkpoint['channel_pruning']
+            self._resumed, self._parent = masks_of(state), state.get('parent')
 
     def _make_schedule(self, runner) -> PruningSchedule:
         begin, end, interval = self._phase
