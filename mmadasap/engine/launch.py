@@ -236,7 +236,7 @@ def load_network(cfg: Config, checkpoint: str) -> nn.Module:
     loaded = read_checkpoint(checkpoint)
     adopt_slim_model(cfg, checkpoint)
     model = build_network(cfg)
-    check_widths(model, loaded)
+    check_widths(model, loaded, checkpoint)
     check_whole(model, loaded)
     load_checkpoint(model, checkpoint, map_location='cpu')
     return model.eval()

@@ -70,5 +70,6 @@ def refuse_other_widths(model: nn.Module, spec: ChannelSpec) -> nn.Module:
 def _refuse(rows: list[str], model: nn.Module, state: dict[str, Any], prefix: str, *_) -> None:
     differing = describe_mismatches(model, {k.removeprefix(prefix): v for k, v in state.items()}, rows)
     if differing:
-        raise UserError(f'These are weights of a network of other widths than this pruned one ({differing}); use the '
-                        'config that was written with them (slim.py beside a pruned one), or weights of this one.')
+        raise UserError(f'These are weights of a network of other widths than this pruned one ({differing}); use them '
+                        'with the config that was written with them, for pruned ones the slim.py beside them: run '
+                        '"python tools/test.py <folder>/slim.py <checkpoint>".')

@@ -4,7 +4,7 @@ from mmengine.hooks import Hook
 from mmadasap.engine.checkpoint import check_whole
 from mmadasap.engine.host import bare_model, built_optimizer
 from mmadasap.engine.resumption import check_optimizer
-from mmadasap.engine.slim_config import check_widths
+from mmadasap.engine.slim_config import RESUME, START, TEST, check_widths
 from mmadasap.registry import HOOKS
 
 
@@ -32,10 +32,10 @@ class WidthGuardHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Compares input widths, all shapes where all weights are needed, and what an optimizer resumes from."""
-        model = bare_model(runner.model)
-        check_widths(model, checkpoint)
+        model, optimizer = bare_model(runner.model), built_optimizer(runner)
+        start = TEST if optimizer is None else START
+        check_widths(model, checkpoint, runner._load_from, RESUME if runner._resume else start)
         if self.whole or runner._resume:
             check_whole(model, checkpoint)
-        optimizer = built_optimizer(runner)
         if runner._resume and optimizer is not None and 'optimizer' in checkpoint:
             check_optimizer(optimizer, checkpoint['optimizer'])
