@@ -14,6 +14,7 @@ from mmadasap.engine.launch import (
     set_resume,
     start_processes,
 )
+from mmadasap.engine.origin import note_start
 from mmadasap.engine.slim_config import add_guard
 
 
@@ -32,6 +33,7 @@ def main() -> None:
         set_amp(cfg)
     if args.auto_scale_lr:
         set_auto_scale_lr(cfg)
+    note_start(cfg)
     set_resume(cfg, args.resume)
     check_load_from(cfg)
     add_guard(cfg)

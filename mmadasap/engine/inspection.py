@@ -2,6 +2,8 @@
 from dataclasses import dataclass
 from typing import Optional
 
+from mmengine.config import Config
+
 from mmadasap.engine.checkpoint import (
     SLIM_TYPE,
     check_whole,
@@ -12,8 +14,9 @@ from mmadasap.engine.checkpoint import (
     shown,
 )
 from mmadasap.engine.launch import build_network
+from mmadasap.engine.origin import origin_of, read_budget
 from mmadasap.engine.slim_config import dense_config
-from mmadasap.errors import UserError, build_from
+from mmadasap.errors import UserError
 from mmadasap.pruning import LAYER_TYPES, Budget, count_parameters, output_width
 
 
@@ -25,13 +28,14 @@ class SlimReport:
         before: Layer -> output channels of the dense network, of every layer that pruning touched.
         after: The same of the pruned one; 0 where a layer is gone with its residual branch.
         parameters: Learned numbers of the dense and of the pruned network.
-        budget: What the pruning aimed at, and ``parent``: the checkpoint it started from; None where not recorded.
+        budget: What the pruning aimed at; None where not recorded.
+        parents: The checkpoint training started from, the one that one started from, and so on, as far as recorded.
     """
     before: dict[str, int]
     after: dict[str, int]
     parameters: tuple[int, int]
     budget: Optional[Budget]
-    parent: Optional[str]
+    parents: list[str]
 
 
 def inspect_slim(path: str) -> SlimReport:
@@ -58,22 +62,22 @@ def _report(checkpoint: dict) -> SlimReport:
                      for network in (dense, pruned))
     gone = {f'{block}.{layer}' for block, entry in cfg.model.channels.items() for layer in entry.get('gone', ())}
     layers = [name for name in before if name in cfg.model.channels or name in gone]
-    budget, parent = _origin(checkpoint.get('channel_pruning', {}))
+    budget, parents = _origin(checkpoint.get('channel_pruning', {}), cfg)
     return SlimReport(
         before={name: before[name] for name in layers},
         after={name: after.get(name, 0) for name in layers},
         parameters=(count_parameters(dense), count_parameters(pruned)),
         budget=budget,
-        parent=parent)
+        parents=parents)
 
 
-def _origin(state: dict) -> tuple[Optional[Budget], Optional[str]]:
-    budget, parent = state.get('budget'), state.get('parent')
-    if not isinstance(budget, (dict, type(None))):
-        raise UserError(f'budget={shown(budget)} is no dict; the file is damaged.')
+def _origin(state: dict, cfg: Config) -> tuple[Optional[Budget], list[str]]:
+    """From the pruning run's own record, and from the config, which those that train on keep."""
+    parent = state.get('parent')
     if not isinstance(parent, (str, type(None))):
         raise UserError(f'parent={shown(parent)} is no path; the file is damaged.')
-    return None if budget is None else build_from(Budget, 'budget', budget), parent
+    budget, parents = origin_of(cfg)
+    return read_budget(state.get('budget')) or budget, parents or ([parent] if parent else [])
 
 
 def format_report(report: SlimReport) -> str:
@@ -85,5 +89,5 @@ def format_report(report: SlimReport) -> str:
     lines.append(f'parameters: {pruned:,} of {dense:,} ({pruned / dense:.1%})')
     if report.budget is not None:
         lines.append(f'budget: {report.budget}')
-    lines.append(f'started from: {report.parent or "not recorded"}')
+    lines.append(f'started from: {", which started from ".join(report.parents) or "not recorded"}')
     return '\n'.join(lines)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Optional
 
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper
 
@@ -21,6 +22,7 @@ from mmadasap.engine.host import (
     rewrap,
 )
 from mmadasap.engine.latency_log import load_table, log_times
+from mmadasap.engine.origin import record_origin
 from mmadasap.engine.plain_checkpoint import make_plain, make_resumable
 from mmadasap.engine.resumption import check_resumable, masks_of
 from mmadasap.engine.slim_config import slim_config, write_config
@@ -143,7 +145,7 @@ class ChannelPruningHook(Hook):
         checkpoint['channel_pruning'] = dict(
             masks=masks, channels=self.channels, budget=asdict(self.budget), parent=self._parent)
         if self.channels is not None and 'model' in runner.cfg:
-            text = slim_config(runner.cfg, self.channels).pretty_text
+            text = self._slim_config(runner).pretty_text
             checkpoint['meta']['cfg'] = text
             checkpoint['message_hub']['runtime_info']['cfg'] = text
         make_plain(checkpoint)
@@ -231,5 +233,10 @@ class ChannelPruningHook(Hook):
         if masked is not None:
             log_times(dict(masked=masked, slim=pruner.model), self._table, self.input_size, runner.logger)
         if 'model' in runner.cfg:
-            path = write_config(slim_config(runner.cfg, self.channels), osp.join(runner.work_dir, 'slim.py'))
+            path = write_config(self._slim_config(runner), osp.join(runner.work_dir, 'slim.py'))
             runner.logger.info(f'The slim config is {path}.')
+
+    def _slim_config(self, runner) -> Config:
+        cfg = slim_config(runner.cfg, self.channels)
+        record_origin(cfg, self.budget, self._parent)
+        return cfg
