@@ -15,7 +15,7 @@ from mmadasap.engine.launch import (
     start_processes,
 )
 from mmadasap.engine.origin import note_start
-from mmadasap.engine.slim_config import add_guard
+from mmadasap.engine.slim_config import add_guard, add_plain_checkpoints
 
 
 def main() -> None:
@@ -37,6 +37,7 @@ def main() -> None:
     set_resume(cfg, args.resume)
     check_load_from(cfg)
     add_guard(cfg)
+    add_plain_checkpoints(cfg)
     start_processes(cfg)
     Runner.from_cfg(cfg).train()
 

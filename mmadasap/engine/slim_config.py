@@ -47,6 +47,13 @@ def add_guard(cfg: Config, whole: bool = False) -> None:
     cfg.custom_hooks = [*hooks, dict(type='mmadasap.WidthGuardHook', whole=whole)]
 
 
+def add_plain_checkpoints(cfg: Config) -> None:
+    """Lets a run, whatever it trains, write checkpoints that ``torch.load(weights_only=True)`` reads."""
+    hooks = cfg.get('custom_hooks') or []
+    if all(_name(h) != 'PlainCheckpointHook' for h in hooks):
+        cfg.custom_hooks = [*hooks, dict(type='mmadasap.PlainCheckpointHook')]
+
+
 def make_slim(model: ConfigDict, channels: dict) -> None:
     """Makes a model's config, dense or slim, build the network of these widths."""
     if model.type != SLIM_TYPE:
