@@ -13,6 +13,8 @@ from mmadasap.errors import UserError
 AVERAGES = ('ema_state_dict', 'mesa')
 # State that torch's optimizers keep in the shape of the parameter.
 MOMENTS = ('momentum_buffer', 'exp_avg', 'exp_avg_sq', 'max_exp_avg_sq')
+# What mmengine's schedules hold for each parameter group.
+SCHEDULED = ('base_values', '_last_value')
 
 
 def check_resumable(checkpoint: dict) -> None:
@@ -31,7 +33,9 @@ def check_resumable(checkpoint: dict) -> None:
     for key, value in hub['log_scalars'].items():
         _check_history(key, value)
     if 'param_schedulers' in checkpoint:
-        entry(checkpoint, 'param_schedulers', (list, dict))
+        schedules = entry(checkpoint, 'param_schedulers', (list, dict))
+        for number, schedule in enumerate(schedules if isinstance(schedules, list) else ()):
+            entry({number: schedule}, number, dict, 'param_schedulers')
     for key in AVERAGES:
         if key in checkpoint:
             _check_average(key, entry(checkpoint, key, dict), entry(checkpoint, 'state_dict', dict))
@@ -53,7 +57,7 @@ def masks_of(state: dict) -> Optional[dict]:
     return masks
 
 
-def entry(holder: dict, key: str, kind: type | tuple[type, ...], where: str = '') -> Any:
+def entry(holder: dict, key: str | int, kind: type | tuple[type, ...], where: str = '') -> Any:
     """The value of ``key``, which must be of a kind.
 
     Args:
@@ -94,16 +98,37 @@ def _check_average(key: str, average: dict, weights: dict) -> None:
                             'file is damaged.')
 
 
-def check_optimizer(optimizer: torch.optim.Optimizer, saved: Any) -> None:
+def drop_empty_groups(optimizer: torch.optim.Optimizer, checkpoint: dict) -> None:
+    """Leaves out of a checkpoint the groups whose parameters all went with residual branches, where the run's
+    optimizer was built without those branches; and what learning-rate schedules hold for them.
+
+    Raises:
+        UserError: As :func:`check_optimizer`.
+    """
+    sizes = _group_sizes(entry(checkpoint, 'optimizer', dict))
+    if len([size for size in sizes if size]) != len(optimizer.param_groups):
+        return
+    saved, schedules = checkpoint['optimizer'], checkpoint.get('param_schedulers', [])
+    saved['param_groups'] = [group for group in saved['param_groups'] if group['params']]
+    for schedule in schedules if isinstance(schedules, list) else ():
+        for key in SCHEDULED:
+            if len(schedule.get(key, [])) == len(sizes):
+                schedule[key] = [value for value, size in zip(schedule[key], sizes) if size]
+
+
+def _group_sizes(saved: dict) -> list[int]:
+    groups = entry(saved, 'param_groups', list, 'optimizer')
+    return [len(entry(entry(dict(group=g), 'group', dict), 'params', list, 'param_groups')) for g in groups]
+
+
+def check_optimizer(optimizer: torch.optim.Optimizer, saved: dict) -> None:
     """Refuses a saved state of an optimizer that does not fit the run's.
 
     Raises:
         UserError: Naming the key and its value.
     """
-    saved = entry(dict(optimizer=saved), 'optimizer', dict)
-    state, groups = entry(saved, 'state', dict, 'optimizer'), entry(saved, 'param_groups', list, 'optimizer')
-    sizes = [len(entry(entry(dict(group=g), 'group', dict), 'params', list, 'param_groups')) for g in groups]
-    own = [len(group['params']) for group in optimizer.param_groups]
+    sizes, own = _group_sizes(saved), [len(group['params']) for group in optimizer.param_groups]
+    state, groups = entry(saved, 'state', dict, 'optimizer'), saved['param_groups']
     if sizes != own:
         raise UserError(f"optimizer['param_groups'] has {shown(sizes)} parameters where the run's optimizer has "
                         f'{shown(own)}; resume with the config of the run that wrote the checkpoint.')

@@ -118,6 +118,11 @@ def no_history(checkpoint, rng):
     return re.escape(f"[{name!r}]['history']={scalars[name]['history']!r} is no Tensor")
 
 
+def no_schedule(checkpoint, rng):
+    wrong = checkpoint['param_schedulers'][0] = rng.choice([None, 3, 'x', [1]])
+    return re.escape(f'param_schedulers[0]={wrong!r} is no dict')
+
+
 def other_momentum(checkpoint, rng):
     state = checkpoint['optimizer']['state']
     number = rng.choice(sorted(state))
@@ -157,8 +162,8 @@ def partial_average(checkpoint, rng):
     return re.escape(f"ema_state_dict['{key}'] is missing")
 
 
-BOTH = (no_hub, negative, short_history, no_history, other_momentum, no_momentum, other_groups, no_rate, other_average,
-        partial_average)
+BOTH = (no_hub, negative, short_history, no_history, no_schedule, other_momentum, no_momentum, other_groups, no_rate,
+        other_average, partial_average)
 
 
 def _mask(checkpoint, rng):

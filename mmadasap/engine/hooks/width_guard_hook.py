@@ -3,7 +3,7 @@ from mmengine.hooks import Hook
 
 from mmadasap.engine.checkpoint import check_whole
 from mmadasap.engine.host import bare_model, built_optimizer
-from mmadasap.engine.resumption import check_optimizer
+from mmadasap.engine.resumption import check_optimizer, drop_empty_groups
 from mmadasap.engine.slim_config import RESUME, START, TEST, check_widths
 from mmadasap.registry import HOOKS
 
@@ -38,4 +38,5 @@ class WidthGuardHook(Hook):
         if self.whole or runner._resume:
             check_whole(model, checkpoint)
         if runner._resume and optimizer is not None and 'optimizer' in checkpoint:
+            drop_empty_groups(optimizer, checkpoint)
             check_optimizer(optimizer, checkpoint['optimizer'])

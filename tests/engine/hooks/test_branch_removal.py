@@ -1,7 +1,9 @@
 """Training runs in which a residual branch is removed go on: resumed, averaged, with their optimizer's groups."""
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import EMAHook, Hook
+from mmengine.runner import Runner
 from torch import nn
 
 from mmadasap.pruning.branches import IdentityPath
@@ -103,3 +105,17 @@ def test_schedules_and_options_of_groups_are_kept_over_surgery_and_resuming(tmp_
     assert [set(seen) for seen in whole.seen[9:]] == [slim] * 6
     assert whole.seen == [{n: rates for n, rates in d.items() if n in w} for d, w in zip(dense.seen, whole.seen)]
     assert again.seen == whole.seen[12:]
+
+
+@pytest.mark.parametrize('options', [None, OPTIONS], ids=['one group', 'a group a parameter'])
+def test_the_slim_config_resumes_as_the_pruning_one_does(tmp_path, options):
+    schedule = [dict(type='CosineAnnealingLR', T_max=5, by_epoch=True, convert_to_iter_based=True)]
+    wrapper, expected, seen = dict(SGD, paramwise_cfg=options), Rates(), Rates()
+    whole = train(tmp_path, wrapper=wrapper, watch=expected, param_scheduler=schedule)
+    cfg = Config.fromfile(tmp_path / 'slim.py')
+    cfg.merge_from_dict(dict(work_dir=f'{tmp_path}/again', resume=True, load_from=f'{tmp_path}/epoch_4.pth'))
+    again = Runner.from_cfg(cfg)
+    again.register_hook(seen)
+    again.train()
+    assert seen.seen == expected.seen[12:]
+    assert same(values(again.model), values(whole.model))
