@@ -16,6 +16,7 @@ from mmadasap.datasets.shapes import CLASSES, write_shapes
 from mmadasap.datasets.voc import classes_in
 from mmadasap.engine.host import raw_outputs
 from mmadasap.engine.launch import load_network
+from mmadasap.engine.slim_config import add_plain_checkpoints
 from mmadasap.errors import UserError
 from mmadasap.evaluation import RobustnessResult, evaluate_robustness, format_results
 from mmadasap.fileio import write_json
@@ -115,6 +116,7 @@ def train_stage(cfg: Config, start: Optional[str]) -> str:
     if not osp.exists(last):
         found = find_latest_checkpoint(cfg.work_dir) if osp.isdir(cfg.work_dir) else None
         cfg.resume, cfg.load_from = found is not None, found or start
+        add_plain_checkpoints(cfg)
         Runner.from_cfg(cfg).train()
     return last
 

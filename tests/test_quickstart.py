@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+import torch
 from mmengine.config import Config
 
 from mmadasap import quickstart
@@ -48,6 +49,8 @@ def test_it_runs_to_its_table_and_pictures_and_goes_on_after_a_kill(tiny, tmp_pa
         assert cv2.imread(str(work / picture)).std() > 5
     assert 'R_C      mAP_C / mAP' in capsys.readouterr().out
     assert Config.fromfile(work / 'slim/slim.py').model.type == 'mmadasap.SlimModel'
+    for stage in ('dense', 'slim'):
+        assert torch.load(work / stage / 'epoch_3.pth', weights_only=True)['meta']['epoch'] == 3
 
     (work / 'slim/epoch_3.pth').unlink()
     (work / 'slim/last_checkpoint').write_text(str(work / 'slim/epoch_2.pth'))

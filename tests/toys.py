@@ -9,6 +9,8 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import Dataset
 
+from mmadasap.engine.host import bare_model
+
 
 class ResidualNet(nn.Module):
     """Stem, one residual block with an inner width, a depthwise convolution, and a linear output."""
@@ -81,6 +83,14 @@ class KeepWeights(Hook):
 
     def after_train(self, runner):
         torch.save(torch.stack(self.rows), f'{runner.work_dir}/rank{get_rank()}.pt')
+
+
+@HOOKS.register_module()
+class KeepNetwork(Hook):
+    """Saves this rank's network at the end to ``rank<r>.pt``."""
+
+    def after_train(self, runner):
+        torch.save(bare_model(runner.model).state_dict(), f'{runner.work_dir}/rank{get_rank()}.pt')
 
 
 @DATASETS.register_module()

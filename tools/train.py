@@ -14,7 +14,8 @@ from mmadasap.engine.launch import (
     set_resume,
     start_processes,
 )
-from mmadasap.engine.slim_config import add_guard
+from mmadasap.engine.origin import note_start
+from mmadasap.engine.slim_config import add_guard, add_plain_checkpoints
 
 
 def main() -> None:
@@ -32,9 +33,11 @@ def main() -> None:
         set_amp(cfg)
     if args.auto_scale_lr:
         set_auto_scale_lr(cfg)
+    note_start(cfg)
     set_resume(cfg, args.resume)
     check_load_from(cfg)
     add_guard(cfg)
+    add_plain_checkpoints(cfg)
     start_processes(cfg)
     Runner.from_cfg(cfg).train()
 

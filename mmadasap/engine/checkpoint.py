@@ -1,5 +1,7 @@
 """Reading checkpoints and configs from files, refusing what is damaged in one sentence."""
 import os.path as osp
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Optional
 
 from mmengine.config import Config
@@ -40,17 +42,24 @@ def read_checkpoint(path: str) -> dict:
         raise UserError(f'{path} holds a {type(loaded).__name__} where a checkpoint is a dict; give another file.')
     weights = loaded.get('state_dict', loaded)
     if not isinstance(weights, dict) or not weights:
-        raise UserError(f'{path}: state_dict={_shown(weights)} holds no weights; the file is damaged or is no '
+        raise UserError(f'{path}: state_dict={shown(weights)} holds no weights; the file is damaged or is no '
                         'checkpoint.')
     for key, value in weights.items():
         if not isinstance(value, Tensor):
-            raise UserError(f'{path}: {key}={_shown(value)} is no tensor of weights; the file is damaged or is no '
+            raise UserError(f'{path}: {key}={shown(value)} is no tensor of weights; the file is damaged or is no '
                             'checkpoint.')
-    try:
+    with naming(path):
         checkpoint_channels(loaded)
+    return loaded
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Puts ``path`` before what is found wrong with the file."""
+    try:
+        yield
     except UserError as error:
         raise UserError(f'{path}: {error}') from None
-    return loaded
 
 
 def checkpoint_channels(checkpoint: dict) -> Optional[dict]:
@@ -59,18 +68,22 @@ def checkpoint_channels(checkpoint: dict) -> Optional[dict]:
     Raises:
         UserError: Naming the key and value that are wrong.
     """
-    channels = None
-    if 'channel_pruning' in checkpoint:
-        state = checkpoint['channel_pruning']
-        if not isinstance(state, dict) or 'channels' not in state:
-            raise UserError(f'channel_pruning={_shown(state)} has no channels; the file is damaged.')
-        channels = state['channels']
-    else:
-        model = checkpoint_config(checkpoint).get('model', {})
-        if model.get('type') == SLIM_TYPE:
-            channels = model.get('channels', {}).to_dict()
-    if channels is not None:
-        check_spec(channels)
+    if 'channel_pruning' not in checkpoint:
+        return _config_channels(checkpoint_config(checkpoint))
+    state = checkpoint['channel_pruning']
+    if not isinstance(state, dict) or 'channels' not in state:
+        raise UserError(f'channel_pruning={shown(state)} has no channels; the file is damaged.')
+    if state['channels'] is not None:
+        check_spec(state['channels'])
+    return state['channels']
+
+
+def _config_channels(cfg: Config) -> Optional[dict]:
+    model = cfg.get('model')
+    if not isinstance(model, dict) or model.get('type') != SLIM_TYPE:
+        return None
+    channels = model.to_dict().get('channels')
+    check_spec(channels)
     return channels
 
 
@@ -82,14 +95,16 @@ def checkpoint_config(checkpoint: dict) -> Config:
     """
     meta = checkpoint.get('meta') or {}
     if not isinstance(meta, dict):
-        raise UserError(f'meta={_shown(meta)} is no dict; the file is damaged.')
+        raise UserError(f'meta={shown(meta)} is no dict; the file is damaged.')
     text = meta.get('cfg') or ''
+    if not isinstance(text, str):
+        raise UserError(f"meta['cfg']={shown(text)} is no text of a config; the file is damaged.")
     if SLIM_TYPE not in text:
         return Config()
     try:
         return Config.fromstring(text, '.py')
     except Exception as error:
-        raise UserError(f"meta['cfg']={_shown(text)} cannot be read as a config ({_brief(error)}); the file is "
+        raise UserError(f"meta['cfg']={shown(text)} cannot be read as a config ({_brief(error)}); the file is "
                         'damaged.') from None
 
 
@@ -127,7 +142,7 @@ def check_model(cfg: Config) -> None:
         UserError: Showing what stands in its place.
     """
     if 'type' not in (cfg.get('model') or {}):
-        raise UserError(f'The config {cfg.filename} has model={_shown(cfg.get("model"))} where a dict with a '
+        raise UserError(f'The config {cfg.filename} has model={shown(cfg.get("model"))} where a dict with a '
                         'type is needed; correct or replace it.')
 
 
@@ -160,6 +175,7 @@ def _brief(error: Exception) -> str:
     return f'{type(error).__name__}: {lines[0][:200]}' if lines else type(error).__name__
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """``value`` as an error shows it: not more of it than a line holds."""
     text = repr(value)
     return text if len(text) <= 80 else f'{text[:77]}...'

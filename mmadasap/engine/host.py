@@ -1,10 +1,11 @@
 """What the hooks need to know of mmengine's runner and the hosts' models."""
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from mmengine.dist import broadcast_object_list
 from mmengine.model import BaseAveragedModel, BaseTTAModel, is_model_wrapper
+from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
@@ -31,6 +32,11 @@ def check_not_sharded(model: nn.Module) -> None:
                         "over ranks; set model_wrapper_cfg=dict(type='MMDistributedDataParallel').")
 
 
+def built_optimizer(runner) -> Optional[torch.optim.Optimizer]:
+    """The run's optimizer; None where it only tests and builds none."""
+    return runner.optim_wrapper.optimizer if isinstance(runner.optim_wrapper, OptimWrapper) else None
+
+
 def averaged_models(runner) -> list[BaseAveragedModel]:
     """The averaged copies that the run's hooks hold."""
     held = [getattr(hook, 'ema_model', None) for hook in runner.hooks]
@@ -38,9 +44,10 @@ def averaged_models(runner) -> list[BaseAveragedModel]:
 
 
 def refresh(averaged: BaseAveragedModel) -> None:
-    """Lets an averaged model see its tensors anew after their shapes changed; it keeps a list of them."""
-    if averaged.update_buffers and hasattr(averaged, 'avg_parameters'):
-        averaged.avg_parameters = averaged.module.state_dict()
+    """Lets an averaged model see its tensors anew after some changed shape or went; it keeps a list of them."""
+    if hasattr(averaged, 'avg_parameters'):
+        module = averaged.module
+        averaged.avg_parameters = module.state_dict() if averaged.update_buffers else dict(module.named_parameters())
 
 
 def rewrap(runner) -> None:

@@ -2,8 +2,19 @@
 from dataclasses import dataclass
 from typing import Optional
 
-from mmadasap.engine.checkpoint import check_whole, checkpoint_channels, checkpoint_config, read_checkpoint
+from mmengine.config import Config
+
+from mmadasap.engine.checkpoint import (
+    SLIM_TYPE,
+    check_whole,
+    checkpoint_channels,
+    checkpoint_config,
+    naming,
+    read_checkpoint,
+    shown,
+)
 from mmadasap.engine.launch import build_network
+from mmadasap.engine.origin import origin_of, read_budget
 from mmadasap.engine.slim_config import dense_config
 from mmadasap.errors import UserError
 from mmadasap.pruning import LAYER_TYPES, Budget, count_parameters, output_width
@@ -17,13 +28,14 @@ class SlimReport:
         before: Layer -> output channels of the dense network, of every layer that pruning touched.
         after: The same of the pruned one; 0 where a layer is gone with its residual branch.
         parameters: Learned numbers of the dense and of the pruned network.
-        budget: What the pruning aimed at, and ``parent``: the checkpoint it started from; None where not recorded.
+        budget: What the pruning aimed at; None where not recorded.
+        parents: The checkpoint training started from, the one that one started from, and so on, as far as recorded.
     """
     before: dict[str, int]
     after: dict[str, int]
     parameters: tuple[int, int]
-    budget: Optional[dict]
-    parent: Optional[str]
+    budget: Optional[Budget]
+    parents: list[str]
 
 
 def inspect_slim(path: str) -> SlimReport:
@@ -35,9 +47,14 @@ def inspect_slim(path: str) -> SlimReport:
     checkpoint = read_checkpoint(path)
     if checkpoint_channels(checkpoint) is None:
         raise UserError(f'{path} holds a dense network: there is nothing pruned to show.')
+    with naming(path):
+        return _report(checkpoint)
+
+
+def _report(checkpoint: dict) -> SlimReport:
     cfg = checkpoint_config(checkpoint)
-    if 'model' not in cfg:
-        raise UserError(f'{path} holds a pruned network but not its config; take a checkpoint written after pruning.')
+    if (cfg.get('model') or {}).get('type') != SLIM_TYPE:
+        raise UserError('The file holds a pruned network but not its config; take a checkpoint written after pruning.')
     pruned = build_network(cfg)
     check_whole(pruned, checkpoint)
     dense = build_network(dense_config(cfg))
@@ -45,13 +62,22 @@ def inspect_slim(path: str) -> SlimReport:
                      for network in (dense, pruned))
     gone = {f'{block}.{layer}' for block, entry in cfg.model.channels.items() for layer in entry.get('gone', ())}
     layers = [name for name in before if name in cfg.model.channels or name in gone]
-    state = checkpoint.get('channel_pruning', {})
+    budget, parents = _origin(checkpoint.get('channel_pruning', {}), cfg)
     return SlimReport(
         before={name: before[name] for name in layers},
         after={name: after.get(name, 0) for name in layers},
         parameters=(count_parameters(dense), count_parameters(pruned)),
-        budget=state.get('budget'),
-        parent=state.get('parent'))
+        budget=budget,
+        parents=parents)
+
+
+def _origin(state: dict, cfg: Config) -> tuple[Optional[Budget], list[str]]:
+    """From the pruning run's own record, and from the config, which those that train on keep."""
+    parent = state.get('parent')
+    if not isinstance(parent, (str, type(None))):
+        raise UserError(f'parent={shown(parent)} is no path; the file is damaged.')
+    budget, parents = origin_of(cfg)
+    return read_budget(state.get('budget')) or budget, parents or ([parent] if parent else [])
 
 
 def format_report(report: SlimReport) -> str:
@@ -62,6 +88,6 @@ def format_report(report: SlimReport) -> str:
     dense, pruned = report.parameters
     lines.append(f'parameters: {pruned:,} of {dense:,} ({pruned / dense:.1%})')
     if report.budget is not None:
-        lines.append(f'budget: {Budget(**report.budget)}')
-    lines.append(f'started from: {report.parent or "not recorded"}')
+        lines.append(f'budget: {report.budget}')
+    lines.append(f'started from: {", which started from ".join(report.parents) or "not recorded"}')
     return '\n'.join(lines)

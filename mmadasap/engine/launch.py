@@ -20,8 +20,10 @@ from mmadasap.engine.checkpoint import (
     check_whole,
     checkpoint_channels,
     load_config,
+    naming,
     read_checkpoint,
 )
+from mmadasap.engine.resumption import check_resumable
 from mmadasap.engine.slim_config import check_widths, make_slim
 from mmadasap.errors import UserError
 from mmadasap.hosts import host_of
@@ -156,13 +158,17 @@ def start_processes(cfg: Config) -> None:
 
 
 def check_load_from(cfg: Config) -> None:
-    """Refuses a local checkpoint that is not there or damaged, before anything is built.
+    """Refuses a local checkpoint that is not there, damaged, or not to be resumed from, before anything is built.
 
     Raises:
         UserError: Naming the file.
     """
-    if cfg.get('load_from') and '://' not in cfg.load_from:
-        read_checkpoint(cfg.load_from)
+    path = cfg.get('load_from')
+    if path and '://' not in path:
+        checkpoint = read_checkpoint(path)
+        with naming(path):
+            if cfg.get('resume'):
+                check_resumable(checkpoint)
 
 
 def pairs(paths: list[str]) -> list[tuple[str, str]]:
@@ -248,7 +254,7 @@ def load_network(cfg: Config, checkpoint: str) -> nn.Module:
     loaded = read_checkpoint(checkpoint)
     adopt_slim_model(cfg, checkpoint)
     model = build_network(cfg)
-    check_widths(model, loaded)
+    check_widths(model, loaded, checkpoint)
     check_whole(model, loaded)
     load_checkpoint(model, checkpoint, map_location='cpu')
     return model.eval()

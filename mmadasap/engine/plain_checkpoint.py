@@ -9,6 +9,11 @@ from mmengine.logging import HistoryBuffer
 HISTORY_KEYS = {'history', 'counts', 'max_length'}
 
 
+def is_plain_history(value: Any) -> bool:
+    """Whether it is what :func:`to_plain` makes of a history."""
+    return isinstance(value, dict) and set(value) == HISTORY_KEYS
+
+
 def to_plain(value: Any) -> Any:
     """``value`` with mmengine's histories and NumPy's numbers and arrays as plain data, at any depth."""
     if isinstance(value, HistoryBuffer):
@@ -34,7 +39,7 @@ def make_resumable(checkpoint: dict) -> None:
     """Turns the histories that :func:`make_plain` wrote into what mmengine's message hub loads, in place."""
     scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
     for key, value in scalars.items():
-        if isinstance(value, dict) and set(value) == HISTORY_KEYS:
+        if is_plain_history(value):
             # Resuming maps tensors to the run's device.
             history, counts = value['history'].cpu().numpy(), value['counts'].cpu().numpy()
             scalars[key] = HistoryBuffer(history, counts, value['max_length'])

@@ -1,4 +1,8 @@
 """The config of a slim network: the dense config with three keys of its model changed."""
+import os.path as osp
+from shlex import quote
+from typing import Optional
+
 from mmengine.config import Config, ConfigDict
 from torch import nn
 
@@ -9,6 +13,10 @@ from mmadasap.pruning import branch_mismatches, describe_mismatches
 
 PRUNING_HOOKS = ('ChannelPruningHook', 'SharpnessPhaseHook')
 SLIM_HOOKS = ('PlainCheckpointHook', 'WidthGuardHook')
+
+TEST = 'python tools/test.py {config} {checkpoint}'
+START = 'python tools/train.py {config} --cfg-options load_from={checkpoint}'
+RESUME = 'python tools/train.py {config} --resume {checkpoint}'
 
 
 def slim_config(cfg: Config, channels: dict) -> Config:
@@ -39,6 +47,13 @@ def add_guard(cfg: Config, whole: bool = False) -> None:
     cfg.custom_hooks = [*hooks, dict(type='mmadasap.WidthGuardHook', whole=whole)]
 
 
+def add_plain_checkpoints(cfg: Config) -> None:
+    """Lets a run, whatever it trains, write checkpoints that ``torch.load(weights_only=True)`` reads."""
+    hooks = cfg.get('custom_hooks') or []
+    if all(_name(h) != 'PlainCheckpointHook' for h in hooks):
+        cfg.custom_hooks = [*hooks, dict(type='mmadasap.PlainCheckpointHook')]
+
+
 def make_slim(model: ConfigDict, channels: dict) -> None:
     """Makes a model's config, dense or slim, build the network of these widths."""
     if model.type != SLIM_TYPE:
@@ -65,11 +80,17 @@ def write_config(cfg: Config, path: str) -> str:
     return path
 
 
-def check_widths(model: nn.Module, checkpoint: dict) -> None:
+def check_widths(model: nn.Module, checkpoint: dict, path: Optional[str] = None, command: str = TEST) -> None:
     """Refuses a loaded checkpoint of a network that is pruned differently from ``model``.
 
+    Args:
+        model: The network.
+        checkpoint: What was loaded.
+        path: Where it was loaded from, if that is known.
+        command: What the user wanted: :data:`TEST`, :data:`START` or :data:`RESUME`.
+
     Raises:
-        UserError: Naming the first few weights with both shapes, and what to do.
+        UserError: Naming the first few weights with both shapes, and the command to run.
     """
     differing = describe_mismatches(model, checkpoint.get('state_dict', checkpoint))
     channels = checkpoint_channels(checkpoint)
@@ -78,7 +99,14 @@ def check_widths(model: nn.Module, checkpoint: dict) -> None:
         differing = differing or f'it has no residual branch in {", ".join(missing[:SHOWN])}'
     if not differing:
         return
-    kind, advice = ('dense', 'use its own dense config, or a checkpoint written after the pruning')
+    kind, config, other = 'dense', '<its dense config>', ', or take a checkpoint written after the pruning'
     if channels is not None:
-        kind, advice = ('pruned', 'use the slim.py beside it as the config')
-    raise UserError(f'The checkpoint holds a {kind} network of other widths than the model ({differing}); {advice}.')
+        kind, config, other = 'pruned', _slim_beside(path), ''
+    to_run = command.format(config=config, checkpoint=quote(path) if path else '<checkpoint>')
+    raise UserError(f'The checkpoint holds a {kind} network of other widths than the model ({differing}); run '
+                    f'"{to_run}"{other}.')
+
+
+def _slim_beside(path: Optional[str]) -> str:
+    config = osp.join(osp.dirname(path), 'slim.py') if path else ''
+    return quote(config) if osp.isfile(config) else '<its slim.py>'

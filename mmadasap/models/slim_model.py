@@ -18,8 +18,8 @@ def SlimModel(  # noqa: N802, a registered type like any other
     Args:
         detector: Type of the dense model, e.g. 'SingleStageDetector' or 'ImageClassifier'.
         channels: Module name -> its widths, as ``slim.py`` and checkpoints after pruning carry them.
-        **dense: All other keys of the dense model's config. ``init_cfg=dict(type='Pretrained')`` in it is dropped: the
-            file it names holds weights of the dense shapes.
+        **dense: All other keys of the dense model's config. In it ``dict(type='Pretrained')``, alone or in a list, and
+            ``pretrained=`` are dropped: the files they name hold weights of the dense shapes.
 
     Raises:
         UserError: ``detector`` is no registered model, or ``channels`` does not fit it.
@@ -28,7 +28,7 @@ def SlimModel(  # noqa: N802, a registered type like any other
         raise UserError(f'SlimModel: detector={detector!r} is no registered model; give the type of the dense one.')
     check_spec(channels)
     model = MODELS.build(dict(_without_pretrained(dense), type=detector))
-    return refuse_other_widths(rebuild(model, {name: dict(widths) for name, widths in channels.items()}))
+    return refuse_other_widths(rebuild(model, {name: dict(widths) for name, widths in channels.items()}), channels)
 
 
 def _is_registered(name: Any) -> bool:
@@ -42,9 +42,15 @@ def _without_pretrained(value: Any) -> Any:
         # The same kind of dict: hosts read nested configs by attribute.
         return type(value)({
             k: _without_pretrained(v)
-            for k, v in value.items()
-            if not (k == 'init_cfg' and isinstance(v, dict) and v.get('type') == 'Pretrained')
+            for k, v in value.items() if k != 'pretrained' and not _is_pretrained(v)
         })
     if isinstance(value, (list, tuple)):
-        return type(value)(_without_pretrained(v) for v in value)
+        return type(value)(_without_pretrained(v) for v in value if not _is_pretrained(v))
     return value
+
+
+def _is_pretrained(value: Any) -> bool:
+    """Whether it configures mmengine's initialisation from a file, by any of its names."""
+    kind = value.get('type') if isinstance(value, dict) else None
+    name = kind.__name__ if isinstance(kind, type) else str(kind)
+    return name.rpartition('.')[2] in ('Pretrained', 'PretrainedInit')

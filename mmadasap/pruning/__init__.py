@@ -12,7 +12,8 @@ from .masks import ChannelMask, Cuts, full_channels, mask_optimizer, model_tenso
 from .pruner import ChannelPruner
 from .ranking import BudgetError, check_reachable, keep_best
 from .schedule import PruningSchedule
-from .surgery import channel_spec, check_spec, output_width, rebuild, slim
+from .specification import channel_spec, check_spec, output_width
+from .surgery import rebuild, slim
 from .widths import branch_mismatches, describe_mismatches, refuse_other_widths, width_mismatches
 
 __all__ = [

@@ -77,6 +77,27 @@ def find_branches(model: nn.Module, example: Tensor, forward: Callable[[nn.Modul
     return [b for b in found if not any(o.block.startswith(f'{b.block}.') and o.last == b.last for o in found)]
 
 
+def parts_of(block: nn.Module) -> Optional[tuple[list[str], list[str]]]:
+    """Names of the layers that go with a block's residual branch and of the activations that stay, from running the
+    block alone; None where the input of ``block`` does not reach its output unchanged.
+    """
+    holder, layers = nn.Sequential(block), _layers(block)
+    tensor = next(block.parameters(), torch.zeros(()))
+    for width in sorted({_input_width(block.get_submodule(name)) for name in layers}):
+        for shape in ((1, width, 8, 8), (1, width)):
+            # Times one: the trace tells inputs apart by what made them.
+            example = tensor.new_zeros(shape).requires_grad_() * 1
+            try:
+                with traceable(holder):
+                    found = _Trace(holder, example, lambda model, x: model(x)).sum_of('0')
+            except Exception:
+                # What cannot run on one feature map is no residual block.
+                continue
+            if found is not None:
+                return layers, found[1]
+    return None
+
+
 class _Trace:
     """What autograd knows of one forward pass: its nodes before and after each call of a module.
 
@@ -132,7 +153,7 @@ def _branch(name: str, model: nn.Module, trace: _Trace, groups: Sequence[Channel
     found, block = trace.sum_of(name), model.get_submodule(name)
     if found is None:
         return None
-    layers = [f'{name}.{n}' for n, m in block.named_modules() if isinstance(m, (*LAYER_TYPES, _BatchNorm))]
+    layers = [f'{name}.{layer}' for layer in _layers(block)]
     learned = {p for layer in layers for p in model.get_submodule(layer).parameters(recurse=False)}
     written = [g for g in groups if set(g.modules('out')) & set(layers)]
     inner = [g for g in written if found[0] not in g.modules('out')]
@@ -142,6 +163,14 @@ def _branch(name: str, model: nn.Module, trace: _Trace, groups: Sequence[Channel
     inner.sort(key=lambda g: max(layers.index(m.module) for m in g.members))
     gone = tuple(layer[len(name) + 1:] for layer in layers)
     return Branch(name, gone, tuple(found[1]), found[0], tuple(g.name for g in inner))
+
+
+def _layers(block: nn.Module) -> list[str]:
+    return [name for name, m in block.named_modules() if isinstance(m, (*LAYER_TYPES, _BatchNorm))]
+
+
+def _input_width(layer: nn.Module) -> int:
+    return next(getattr(layer, key) for key in ('in_channels', 'in_features', 'num_features') if hasattr(layer, key))
 
 
 def silence(model: nn.Module, branches: Iterable[Branch], cuts: Cuts) -> Cuts:
@@ -168,24 +197,28 @@ def _times_zero(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
 
 
 def remove(model: nn.Module, branches: Iterable[Branch], optimizer: Optional[torch.optim.Optimizer] = None) -> None:
-    """Takes the branches out of ``model``, a copy of it or a dense one, in place, and out of the optimizer.
-
-    The optimizer's parameter groups stay, even empty: schedulers count them.
-    """
+    """Takes the branches out of ``model``, a copy of it or a dense one, in place, and out of the optimizer."""
     for branch in branches:
-        block = model.get_submodule(branch.block)
-        parameters = {id(p) for p in block.parameters()}
-        for p in block.parameters():
+        for p in model.get_submodule(branch.block).parameters():
             p.grad = None
-            if optimizer is not None:
-                optimizer.state.pop(p, None)
-        for group in optimizer.param_groups if optimizer is not None else ():
-            group['params'] = [p for p in group['params'] if id(p) not in parameters]
-        replace_block(model, branch.block, branch.gone, branch.stays)
+        replace_block(model, branch.block, branch.gone, branch.stays, optimizer)
 
 
-def replace_block(model: nn.Module, name: str, gone: Sequence[str], stays: Sequence[str]) -> None:
-    """Puts an :class:`IdentityPath` in the place of a block."""
+def replace_block(model: nn.Module, name: str, gone: Sequence[str], stays: Sequence[str],
+                  optimizer: Optional[torch.optim.Optimizer] = None) -> None:
+    """Puts an :class:`IdentityPath` in the place of a block, and lets the optimizer forget the block's parameters."""
     parent, _, child = name.rpartition('.')
     owner = model.get_submodule(parent)
-    setattr(owner, child, IdentityPath(getattr(owner, child), gone, stays).train(owner.training))
+    block = getattr(owner, child)
+    if optimizer is not None:
+        _forget(optimizer, list(block.parameters()))
+    setattr(owner, child, IdentityPath(block, gone, stays).train(owner.training))
+
+
+def _forget(optimizer: torch.optim.Optimizer, parameters: Sequence[nn.Parameter]) -> None:
+    """Takes parameters out of the optimizer; its groups stay, even empty: schedulers count them."""
+    gone = {id(p) for p in parameters}
+    for p in parameters:
+        optimizer.state.pop(p, None)
+    for group in optimizer.param_groups:
+        group['params'] = [p for p in group['params'] if id(p) not in gone]

@@ -139,8 +139,15 @@ class TaylorImportance:
             self._count, self._used = 0, False
         for group in groups:
             score = self._taylor(model, group)
-            self._sums[group.name] = self._sums[group.name] + score if self._count else score
+            self._sums[group.name] = self._sum_of(group) + score if self._count else score
         self._count += 1
+
+    def _sum_of(self, group: ChannelGroup) -> Tensor:
+        total = self._sums.get(group.name)
+        if not isinstance(total, Tensor) or total.shape != (group.width, ):
+            raise UserError(f'importance: the sums that were resumed have no {group.width} numbers for {group.name!r}; '
+                            'resume from a checkpoint of this run.')
+        return total
 
     @torch.no_grad()
     def scores(self, model: nn.Module, groups: Iterable[ChannelGroup], kept: Kept) -> Scores:
@@ -173,5 +180,14 @@ class TaylorImportance:
         return dict(sums={k: v.cpu() for k, v in self._sums.items()}, count=self._count, used=self._used)
 
     def load_state_dict(self, state: dict) -> None:
-        """Goes on with the saved sums."""
-        self._sums, self._count, self._used = dict(state['sums']), state['count'], state['used']
+        """Goes on with the saved sums.
+
+        Raises:
+            UserError: It is no state of this criterion.
+        """
+        sums, count, used = (state.get(key) for key in ('sums', 'count', 'used'))
+        if not isinstance(sums, dict) or type(count) is not int or count < 0 or type(used) is not bool:
+            raise UserError(f'importance: the resumed state has sums={type(sums).__name__}, count={count!r}, '
+                            f'used={used!r}, which are not those of {type(self).__name__}; resume from a checkpoint of '
+                            'this run.')
+        self._sums, self._count, self._used = dict(sums), count, used

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmadasap.errors import UserError
+
 from .grouped import is_depthwise, is_grouped
 from .groups import ChannelGroup
 
@@ -18,6 +20,23 @@ Cuts = dict[str, dict[int, Tensor]]
 def full_channels(groups: Iterable[ChannelGroup]) -> Kept:
     """Every channel alive."""
     return {g.name: torch.ones(g.width, dtype=torch.bool) for g in groups}
+
+
+def check_kept(kept: Mapping[str, Any], groups: Iterable[ChannelGroup]) -> None:
+    """Refuses saved live channels that are not those of ``groups``.
+
+    Raises:
+        UserError: Naming the group and what is wrong with it.
+    """
+    widths = {g.name: g.width for g in groups}
+    for name in sorted({*widths} ^ {*kept}):
+        what = 'is missing' if name in widths else 'is no channel group of this network'
+        raise UserError(f'masks: {name!r} {what}; resume from a checkpoint of this run.')
+    for name, live in kept.items():
+        if not isinstance(live, Tensor) or live.shape != (widths[name], ):
+            found = f'shape {tuple(live.shape)}' if isinstance(live, Tensor) else repr(live)
+            raise UserError(f'masks: {name!r} has {found} where its group has {widths[name]} channels; resume from a '
+                            'checkpoint of this run.')
 
 
 def tensor_cuts(model: nn.Module, groups: Iterable[ChannelGroup], kept: Kept) -> Cuts:

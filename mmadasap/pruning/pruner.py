@@ -14,7 +14,7 @@ from .budget import Budget
 from .cost import COSTS, LayerCost, NetworkCost, count_parameters, trace_layers
 from .groups import trace_groups
 from .importance import Importance
-from .masks import ChannelMask, Kept, full_channels, mask_optimizer, model_tensors, tensor_cuts
+from .masks import ChannelMask, Kept, check_kept, full_channels, mask_optimizer, model_tensors, tensor_cuts
 from .ranking import check_reachable, keep_best
 from .surgery import slim
 
@@ -125,7 +125,12 @@ class ChannelPruner:
         return dict(kept=self.kept, importance=self.importance.state_dict())
 
     def load_state_dict(self, state: dict) -> None:
-        """Goes on from :meth:`state_dict`."""
+        """Goes on from :meth:`state_dict`.
+
+        Raises:
+            UserError: It is of another network, or damaged.
+        """
+        check_kept(state['kept'], self.groups)
         self.kept = {name: live.bool().cpu() for name, live in state['kept'].items()}
         self.importance.load_state_dict(state['importance'])
         self._spread()

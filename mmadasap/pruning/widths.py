@@ -1,4 +1,6 @@
 """Telling networks of the same architecture but different pruning apart by their weights."""
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -7,15 +9,17 @@ from mmadasap.errors import UserError
 
 from .branches import IdentityPath
 from .groups import LAYER_TYPES
-from .surgery import ChannelSpec
+from .specification import OUTPUT_WIDTHS, ChannelSpec
 
 # How many weights an error names.
 SHOWN = 3
+# What a specification calls the rows of a weight.
+WRITTEN_WIDTHS = {*OUTPUT_WIDTHS, 'num_features'}
 
 
-def width_mismatches(model: nn.Module, checkpoint: dict[str, Tensor]) -> list[str]:
+def width_mismatches(model: nn.Module, checkpoint: dict[str, Tensor], rows: Iterable[str] = ()) -> list[str]:
     """Names of Conv and Linear weights that read another number of channels in a checkpoint's state dict, or that it
-    has for a residual branch that ``model`` has lost.
+    has for a residual branch that ``model`` has lost; and those of ``rows`` that have another number of rows.
 
     Pruning a channel removes an input of the layers that read it, so pruned and dense weights always differ there;
     another number of classes changes outputs alone and is no mismatch.
@@ -25,9 +29,11 @@ def width_mismatches(model: nn.Module, checkpoint: dict[str, Tensor]) -> list[st
         name for name, weight in weights.items()
         if name in checkpoint and weight.shape[1:] != checkpoint[name].shape[1:]
     ]
+    own = model.state_dict()
+    differing += [n for n in rows if n in own and n in checkpoint and len(own[n]) != len(checkpoint[n])]
     gone = [f'{block}.{layer}.weight' for block, m in model.named_modules() if isinstance(m, IdentityPath)
             for layer in m.gone]
-    return differing + [name for name in gone if name in checkpoint]
+    return list(dict.fromkeys(differing + [name for name in gone if name in checkpoint]))
 
 
 def branch_mismatches(model: nn.Module, spec: ChannelSpec) -> list[str]:
@@ -36,9 +42,9 @@ def branch_mismatches(model: nn.Module, spec: ChannelSpec) -> list[str]:
     return [name for name, entry in spec.items() if 'gone' in entry and not isinstance(blocks.get(name), IdentityPath)]
 
 
-def describe_mismatches(model: nn.Module, checkpoint: dict[str, Tensor]) -> str:
+def describe_mismatches(model: nn.Module, checkpoint: dict[str, Tensor], rows: Iterable[str] = ()) -> str:
     """The first few of :func:`width_mismatches` with both shapes; empty where there are none."""
-    names, own = width_mismatches(model, checkpoint), model.state_dict()
+    names, own = width_mismatches(model, checkpoint, rows), model.state_dict()
     if not names:
         return ''
     shown = ', '.join(f'{n} {tuple(checkpoint[n].shape)} in the checkpoint and '
@@ -46,18 +52,24 @@ def describe_mismatches(model: nn.Module, checkpoint: dict[str, Tensor]) -> str:
     return f'{len(names)} weights differ: {shown}'
 
 
-def refuse_other_widths(model: nn.Module) -> nn.Module:
+def refuse_other_widths(model: nn.Module, spec: ChannelSpec) -> nn.Module:
     """Lets ``model`` refuse a state dict of other widths, whoever loads it; returns ``model``.
+
+    Args:
+        model: The network.
+        spec: Its widths; the layers and norms whose output width it gives do not depend on the number of classes.
 
     Raises:
         UserError: When such weights are loaded, naming the first few with both shapes.
     """
-    model._register_load_state_dict_pre_hook(_refuse, with_module=True)
+    rows = [f'{name}.weight' for name, entry in spec.items() if not WRITTEN_WIDTHS.isdisjoint(entry)]
+    model._register_load_state_dict_pre_hook(partial(_refuse, rows), with_module=True)
     return model
 
 
-def _refuse(model: nn.Module, state: dict[str, Any], prefix: str, *_) -> None:
-    differing = describe_mismatches(model, {k.removeprefix(prefix): v for k, v in state.items()})
+def _refuse(rows: list[str], model: nn.Module, state: dict[str, Any], prefix: str, *_) -> None:
+    differing = describe_mismatches(model, {k.removeprefix(prefix): v for k, v in state.items()}, rows)
     if differing:
-        raise UserError(f'These are weights of a network of other widths than this pruned one ({differing}); use the '
-                        'config that was written with them (slim.py beside a pruned one), or weights of this one.')
+        raise UserError(f'These are weights of a network of other widths than this pruned one ({differing}); use them '
+                        'with the config that was written with them, for pruned ones the slim.py beside them: run '
+                        '"python tools/test.py <folder>/slim.py <checkpoint>".')

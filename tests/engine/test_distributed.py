@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from torch import nn
 
 from mmadasap.engine import AdaSAPOptimWrapper
 from mmadasap.errors import UserError
+from mmadasap.registry import MODELS
 from tests.toys import ToyData, ToyLinear
 
 ROOT = Path(__file__).parents[2]
@@ -35,22 +37,53 @@ env_cfg = dict(dist_cfg=dict(backend='nccl'))
 """
 
 
-def train(folder, port, *flags, start=None, wrapper=None, sometimes=False, bad=None, sync_bn=None):
-    """Weights of both ranks at the start and after each iteration, as shape (2, iterations + 1, weights)."""
+def run_ranks(folder, port, text, *flags, start=None, devices=False):
+    """What both ranks of a training run with this config wrote, each to its ``rank<r>.pt``."""
     config = folder / 'config.py'
-    model = dict(type='ToyClassifier') if sync_bn else dict(type='ToyLinear', sometimes=sometimes)
-    config.write_text(CONFIG.format(model=model, sync_bn=sync_bn, sometimes=sometimes, bad=bad, rho=RHO, lr=LR,
-                                    wrapper=wrapper or {}))
+    config.write_text(text)
     work_dir = ['--work-dir', str(folder), *flags]
     command = start or [*TORCHRUN, f'--master_port={port}', str(ROOT / 'tools/train.py'), str(config), '--launcher',
                         'pytorch']
     paths = os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
-    visible = {} if sync_bn else dict(CUDA_VISIBLE_DEVICES='-1')
+    visible = {} if devices else dict(CUDA_VISIBLE_DEVICES='-1')
     env = os.environ | visible | dict(OMP_NUM_THREADS='1', PORT=str(port), PYTHONPATH=paths, PATH=os.pathsep.join(
         [str(Path(sys.executable).parent), os.environ['PATH']]))
     done = subprocess.run([*command, *work_dir], cwd=folder, env=env, text=True, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
-    return torch.stack([torch.load(folder / f'rank{rank}.pt', map_location='cpu') for rank in (0, 1)])
+    return [torch.load(folder / f'rank{rank}.pt', map_location='cpu') for rank in (0, 1)]
+
+
+def train(folder, port, *flags, start=None, wrapper=None, sometimes=False, bad=None, sync_bn=None):
+    """Weights of both ranks at the start and after each iteration, as shape (2, iterations + 1, weights)."""
+    model = dict(type='ToyClassifier') if sync_bn else dict(type='ToyLinear', sometimes=sometimes)
+    text = CONFIG.format(model=model, sync_bn=sync_bn, sometimes=sometimes, bad=bad, rho=RHO, lr=LR,
+                         wrapper=wrapper or {})
+    return torch.stack(run_ranks(folder, port, text, *flags, start=start, devices=sync_bn is not None))
+
+
+PRUNING = """
+train_cfg = dict(by_epoch=True, max_epochs=4)
+custom_hooks = [dict(type='KeepNetwork'), dict(type='EMAHook'), dict(
+    type='mmadasap.ChannelPruningHook', input_size=8, budget=dict(cost='macs', keep=0.5), begin=1, end=3, interval=2,
+    protect=(), importance=dict(type={importance!r}))]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('importance, port', [('TaylorImportance', 29618), ('MagnitudeImportance', 29619)])
+def test_both_ranks_end_with_one_slim_network(tmp_path, importance, port):
+    text = CONFIG.format(model=dict(type='ToyClassifier'), sync_bn=None, sometimes=False, bad=None, rho=RHO, lr=0.05,
+                         wrapper={}) + PRUNING.format(importance=importance)
+    for flags in ((), ('--resume', str(tmp_path / 'epoch_4.pth'), '--cfg-options', 'train_cfg.max_epochs=5')):
+        first, second = run_ranks(tmp_path, port, text, *flags)
+        assert first.keys() == second.keys() and len(first['net.conv1.weight']) < 6
+        assert {k: v.shape for k, v in first.items()} == {k: v.shape for k, v in second.items()}
+        # Statistics of norms that are not synchronised are each rank's own.
+        learned = [name for name in first if 'running' not in name]
+        assert all(torch.equal(first[name], second[name]) for name in learned)
+        assert not torch.equal(first['net.norm1.running_mean'], second['net.norm1.running_mean'])
+    slim = MODELS.build(Config.fromfile(tmp_path / 'slim.py').model)
+    slim.load_state_dict(first)
 
 
 def model_at(weights):

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.launch import load_network, run_tool
 from mmadasap.engine.slim_config import write_config
-from mmadasap.pruning.surgery import OUTPUT_WIDTHS
+from mmadasap.pruning.specification import OUTPUT_WIDTHS
 from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
 from tests.toys import make_runner
 
@@ -163,7 +163,8 @@ def missing_key(checkpoint, rng):
 def other_rows(checkpoint, rng):
     key = _weight(checkpoint, rng)
     checkpoint['state_dict'][key] = checkpoint['state_dict'][key][:-1]
-    return checkpoint, re.escape(f'{key} is {tuple(checkpoint["state_dict"][key].shape)} in the checkpoint')
+    shape = re.escape(str(tuple(checkpoint['state_dict'][key].shape)))
+    return checkpoint, f'{re.escape(key)} (is )?{shape} in the checkpoint'
 
 
 def no_tensor(checkpoint, rng):
@@ -205,8 +206,30 @@ def cut_config(checkpoint, rng):
     return checkpoint, r"c.pth: meta\['cfg'\]=.*cannot be read as a config"
 
 
+def no_config_text(checkpoint, rng):
+    del checkpoint['channel_pruning']
+    checkpoint['meta']['cfg'] = rng.choice([5, ['x'], dict(model=3), 2.5])
+    return checkpoint, re.escape(f"c.pth: meta['cfg']={checkpoint['meta']['cfg']!r} is no text of a config")
+
+
+def config_of_other_channels(checkpoint, rng):
+    del checkpoint['channel_pruning']
+    cfg = Config.fromstring(checkpoint['meta']['cfg'], '.py')
+    cfg.model.channels = rng.choice([5, None, 'wide', [4]])
+    checkpoint['meta']['cfg'] = cfg.pretty_text
+    return checkpoint, re.escape(f'c.pth: channels={cfg.model.channels!r} must be a dict')
+
+
+def config_without_channels(checkpoint, rng):
+    del checkpoint['channel_pruning']
+    cfg = Config.fromstring(checkpoint['meta']['cfg'], '.py')
+    del cfg.model['channels']
+    checkpoint['meta']['cfg'] = cfg.pretty_text
+    return checkpoint, 'c.pth: channels=None must be a dict'
+
+
 CHECKPOINTS = (missing_key, other_rows, no_tensor, no_weights, without_weights, no_checkpoint, no_state, no_channels,
-               cut_config)
+               cut_config, no_config_text, config_of_other_channels, config_without_channels)
 
 
 @pytest.mark.parametrize('mutate', CHECKPOINTS)

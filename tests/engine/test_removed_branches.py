@@ -1,5 +1,6 @@
 """Checkpoints of detectors that lost residual branches: shown, and never mixed with others."""
 import copy
+import re
 
 import pytest
 import torch
@@ -52,6 +53,17 @@ def test_neither_fits_the_other(networks):
         check_widths(slim, dict(state_dict=dense.state_dict()))
     with pytest.raises(UserError, match=f'holds a pruned network .*it has no residual branch in {BLOCK}'):
         check_widths(dense, checkpoint)
+
+
+def test_the_command_names_the_files_that_are_there(networks, tmp_path):
+    dense, _, checkpoint = networks
+    (tmp_path / 'a').mkdir()
+    (tmp_path / 'a/slim.py').touch()
+    for path, command in ((None, '<its slim.py> <checkpoint>'),
+                          (f'{tmp_path}/c.pth', f'<its slim.py> {tmp_path}/c.pth'),
+                          (f'{tmp_path}/a/c d.pth', f"{tmp_path}/a/slim.py '{tmp_path}/a/c d.pth'")):
+        with pytest.raises(UserError, match=f'run "python tools/test.py {re.escape(command)}".$'):
+            check_widths(dense, checkpoint, path)
 
 
 def test_the_config_of_the_dense_network_comes_back():

@@ -25,7 +25,7 @@ from mmadasap.pruning import (
     trace_groups,
     trace_layers,
 )
-from mmadasap.pruning.branches import IdentityPath, remove, silence
+from mmadasap.pruning.branches import IdentityPath, parts_of, remove, silence
 from mmadasap.registry import MODELS
 from tests.toy_detector import toy_detector
 from tests.toys import randomize, same, values
@@ -192,12 +192,72 @@ def test_the_specification_says_what_is_gone_and_rebuilds_it():
     assert isinstance(rebuild(again, spec).blocks[2], IdentityPath)
 
 
-@pytest.mark.parametrize('entry', [dict(gone=['conv1']), dict(gone=['conv9'], stays=[]), dict(gone=[], stays=['relu'])])
-def test_a_specification_of_another_block_changes_nothing(entry):
-    model = Net()
-    with pytest.raises(UserError, match=r"channels\['blocks.0'\].*belongs to another model"):
-        rebuild(model, {'blocks.2': dict(gone=['conv1'], stays=['act'])} | {'blocks.0': entry})
+LAYERS = ['conv1', 'norm1', 'conv2', 'norm2', 'conv3', 'norm3']
+
+
+@pytest.mark.parametrize('entry, message', [
+    (dict(gone=LAYERS), r"must give exactly \['gone', 'stays'\]"),
+    (dict(stays=['act']), r"must give exactly \['gone', 'stays'\]"),
+    (dict(gone=LAYERS, stays=['act'], depth=3), r"must give exactly \['gone', 'stays'\]"),
+    (dict(gone=5, stays=['act']), r"\['gone'\]=5 must be a list of names"),
+    (dict(gone=None, stays=['act']), r"\['gone'\]=None must be a list of names"),
+    (dict(gone='conv1', stays=['act']), r"\['gone'\]='conv1' must be a list of names"),
+    (dict(gone=[['conv1']], stays=['act']), r"\['gone'\]=\[\['conv1'\]\] must be a list of names"),
+    (dict(gone=LAYERS, stays=3), r"\['stays'\]=3 must be a list of names"),
+    (dict(gone=['conv9'], stays=['act']), r"'conv9'.* must be .*conv1.* belongs to another model"),
+    (dict(gone=[], stays=['act']), r"'gone': \[\].* must be .*conv1.* belongs to another model"),
+    (dict(gone=LAYERS[:2], stays=['act']), r"'norm1'\].* must be .*norm3.* belongs to another model"),
+    (dict(gone=LAYERS, stays=[]), r"'stays': \[\].* must be .*'act'.* belongs to another model"),
+    (dict(gone=LAYERS, stays=['act', 'act']), r"'act', 'act'.* must be .* belongs to another model"),
+])
+@pytest.mark.parametrize('again', [False, True])
+def test_a_specification_of_another_block_changes_nothing(entry, message, again):
+    model, whole = Net(), dict(gone=LAYERS, stays=['act'])
+    if again:
+        rebuild(model, {'blocks.0': whole})
+    with pytest.raises(UserError, match=rf"channels\['blocks.0'\].*{message}"):
+        rebuild(model, {'blocks.2': whole, 'blocks.0': entry})
     assert isinstance(model.blocks[2], Block)
+
+
+def test_widths_within_a_branch_that_is_gone_are_refused():
+    model, inner = Net(), dict(in_channels=4, out_channels=2, groups=1)
+    with pytest.raises(UserError, match=r"channels\['blocks.0.conv1'\].*is about a module within a block"):
+        rebuild(model, {'blocks.0': dict(gone=LAYERS, stays=['act']), 'blocks.0.conv1': inner})
+    assert isinstance(model.blocks[0], Block)
+
+
+@pytest.mark.parametrize('name', ['blocks.1', 'blocks', 'fc', 'blocks.0.conv1', ''])
+def test_only_a_block_with_an_identity_path_loses_its_branch(name):
+    model = Net()
+    layers = [n for n, m in model.get_submodule(name).named_modules() if n and any(True for _ in m.parameters())]
+    for gone in (layers, []):
+        with pytest.raises(UserError, match=rf"channels\['{name}'\].*input does not reach its output unchanged"):
+            rebuild(model, {name: dict(gone=gone, stays=[])})
+
+
+@pytest.mark.parametrize('activation', [nn.ReLU, nn.SiLU])
+def test_a_block_alone_tells_what_the_network_told(activation):
+    model, _, _, branches, _ = prepared(activation)
+    before, modes = values(model), [m.training for m in model.modules()]
+    assert [parts_of(model.blocks[i]) for i in (0, 1, 2)] == [
+        (list(branches[0].gone), list(branches[0].stays)), None, (list(branches[1].gone), list(branches[1].stays))]
+    assert same(values(model), before) and modes == [m.training for m in model.modules()]
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+
+
+def test_a_residual_block_of_linear_layers_alone():
+
+    class Mixing(nn.Module):
+
+        def __init__(self):
+            super().__init__()
+            self.first, self.act, self.last = nn.Linear(5, 3), nn.GELU(), nn.Linear(3, 5)
+
+        def forward(self, x):
+            return x + self.last(self.act(self.first(x)))
+
+    assert parts_of(Mixing()) == (['first', 'last'], [])
 
 
 @pytest.mark.parametrize('cost', COSTS)

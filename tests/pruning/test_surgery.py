@@ -16,7 +16,7 @@ from mmadasap.pruning import (
     tensor_cuts,
     trace_groups,
 )
-from tests.toys import ResidualNet, randomize
+from tests.toys import ResidualNet, randomize, values
 
 
 def call(model, x):
@@ -61,15 +61,17 @@ def test_every_width():
     assert (model.fc.in_features, model.fc.out_features) == (5, 3)
 
 
-@pytest.mark.parametrize('make', [
+OPTIMIZERS = [
     lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True),
     # A bias before a norm has a gradient of rounding noise alone, which a small eps would blow up.
     lambda p: torch.optim.AdamW(p, lr=0.1, weight_decay=0.01, amsgrad=True, eps=1e-3),
-])
-@pytest.mark.parametrize('activation', [nn.ReLU, nn.SiLU])
-def test_the_step_after_surgery_is_the_masked_networks(make, activation):
+]
+
+
+def masked_and_small(make, activation, dtype):
+    """A masked network in the middle of training and its slim copy, each with its optimizer; input, and the cuts."""
     model, x, _, _, cuts = prepared(activation)
-    model.train()
+    model, x = model.to(dtype).train(), x.to(dtype)
     optimizer = make(model.parameters())
     for _ in range(2):
         step(model, optimizer, x)
@@ -80,6 +82,26 @@ def test_the_step_after_surgery_is_the_masked_networks(make, activation):
     small_optimizer = make(small.parameters())
     small_optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     slim(small, cuts, small_optimizer)
+    return model, optimizer, small, small_optimizer, x, cuts
+
+
+@pytest.mark.parametrize('make', OPTIMIZERS)
+@pytest.mark.parametrize('activation', [nn.ReLU, nn.SiLU])
+def test_the_first_step_after_surgery_in_single_precision(make, activation):
+    model, optimizer, small, small_optimizer, x, cuts = masked_and_small(make, activation, torch.float32)
+    before = values(small)
+    step(model, optimizer, x)
+    step(small, small_optimizer, x)
+    slim(model, cuts, optimizer)
+    for name, masked in model.state_dict().items():
+        assert (masked - small.state_dict()[name]).abs().max() <= 1e-5 * masked.abs().max(), name
+        assert not torch.equal(before[name], masked), name
+
+
+@pytest.mark.parametrize('make', OPTIMIZERS)
+@pytest.mark.parametrize('activation', [nn.ReLU, nn.SiLU])
+def test_the_step_after_surgery_is_the_masked_networks(make, activation):
+    model, optimizer, small, small_optimizer, x, cuts = masked_and_small(make, activation, torch.float64)
     for _ in range(3):
         step(model, optimizer, x)
         step(small, small_optimizer, x)

@@ -6,12 +6,15 @@ from dataclasses import asdict
 from typing import Optional
 
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper
 
+from mmadasap.engine.checkpoint import checkpoint_channels
 from mmadasap.engine.host import (
     averaged_models,
     bare_model,
+    built_optimizer,
     forget_best,
     from_first_rank,
     raw_outputs,
@@ -19,7 +22,9 @@ from mmadasap.engine.host import (
     rewrap,
 )
 from mmadasap.engine.latency_log import load_table, log_times
+from mmadasap.engine.origin import record_origin
 from mmadasap.engine.plain_checkpoint import make_plain, make_resumable
+from mmadasap.engine.resumption import check_resumable, masks_of
 from mmadasap.engine.slim_config import slim_config, write_config
 from mmadasap.errors import UserError, build_from
 from mmadasap.latency import LatencyTable
@@ -140,28 +145,30 @@ class ChannelPruningHook(Hook):
         checkpoint['channel_pruning'] = dict(
             masks=masks, channels=self.channels, budget=asdict(self.budget), parent=self._parent)
         if self.channels is not None and 'model' in runner.cfg:
-            text = slim_config(runner.cfg, self.channels).pretty_text
+            text = self._slim_config(runner).pretty_text
             checkpoint['meta']['cfg'] = text
             checkpoint['message_hub']['runtime_info']['cfg'] = text
         make_plain(checkpoint)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Adopts a checkpoint's widths before its weights are loaded, and its masks when resuming."""
-        make_resumable(checkpoint)
-        state = checkpoint.get('channel_pruning')
-        if state is None:
-            return
-        if state['channels'] is not None:
-            rebuild(bare_model(runner.model), state['channels'])
+        if runner._resume:
+            check_resumable(checkpoint)
+            make_resumable(checkpoint)
+        channels = checkpoint_channels(checkpoint) if 'channel_pruning' in checkpoint else None
+        if channels is not None:
+            # mmengine builds the optimizer first, for the dense network.
+            rebuild(bare_model(runner.model), channels, built_optimizer(runner))
             for averaged in averaged_models(runner):
-                rebuild(averaged.module, state['channels'])
+                rebuild(averaged.module, channels)
                 refresh(averaged)
             rewrap(runner)
-            self.channels = state['channels']
+            self.channels = channels
             runner.logger.info(f'ChannelPruningHook: took over the widths of {len(self.channels)} modules from the '
                                'checkpoint.')
-        if runner._resume:
-            self._resumed, self._parent = state['masks'], state.get('parent')
+        if runner._resume and 'channel_pruning' in checkpoint:
+            state = checkpoint['channel_pruning']
+            self._resumed, self._parent = masks_of(state), state.get('parent')
 
     def _make_schedule(self, runner) -> PruningSchedule:
         begin, end, interval = self._phase
@@ -226,5 +233,10 @@ class ChannelPruningHook(Hook):
         if masked is not None:
             log_times(dict(masked=masked, slim=pruner.model), self._table, self.input_size, runner.logger)
         if 'model' in runner.cfg:
-            path = write_config(slim_config(runner.cfg, self.channels), osp.join(runner.work_dir, 'slim.py'))
+            path = write_config(self._slim_config(runner), osp.join(runner.work_dir, 'slim.py'))
             runner.logger.info(f'The slim config is {path}.')
+
+    def _slim_config(self, runner) -> Config:
+        cfg = slim_config(runner.cfg, self.channels)
+        record_origin(cfg, self.budget, self._parent)
+        return cfg

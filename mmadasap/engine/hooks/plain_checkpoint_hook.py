@@ -2,6 +2,7 @@
 from mmengine.hooks import Hook
 
 from mmadasap.engine.plain_checkpoint import make_plain, make_resumable
+from mmadasap.engine.resumption import check_resumable
 from mmadasap.registry import HOOKS
 
 
@@ -10,6 +11,9 @@ class PlainCheckpointHook(Hook):
     """Writes checkpoints that ``torch.load(weights_only=True)`` reads, and resumes from them.
 
     mmengine's own hold HistoryBuffer objects. ChannelPruningHook does the same; slim configs carry this hook.
+
+    Raises:
+        UserError: As :func:`mmadasap.engine.resumption.check_resumable`, when a run resumes.
     """
 
     priority = 'VERY_LOW'
@@ -19,5 +23,7 @@ class PlainCheckpointHook(Hook):
         make_plain(checkpoint)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Gives mmengine its histories back."""
-        make_resumable(checkpoint)
+        """Gives mmengine its histories back, where training goes on from them."""
+        if runner._resume:
+            check_resumable(checkpoint)
+            make_resumable(checkpoint)

@@ -2,8 +2,9 @@
 from mmengine.hooks import Hook
 
 from mmadasap.engine.checkpoint import check_whole
-from mmadasap.engine.host import bare_model
-from mmadasap.engine.slim_config import check_widths
+from mmadasap.engine.host import bare_model, built_optimizer
+from mmadasap.engine.resumption import check_optimizer, drop_empty_groups
+from mmadasap.engine.slim_config import RESUME, START, TEST, check_widths
 from mmadasap.registry import HOOKS
 
 
@@ -19,8 +20,8 @@ class WidthGuardHook(Hook):
         whole: Whether a checkpoint must have all of the model's weights even where nothing is resumed.
 
     Raises:
-        UserError: As :func:`mmadasap.engine.slim_config.check_widths` and
-            :func:`mmadasap.engine.checkpoint.check_whole`.
+        UserError: As :func:`mmadasap.engine.slim_config.check_widths`,
+            :func:`mmadasap.engine.checkpoint.check_whole` and :func:`mmadasap.engine.resumption.check_optimizer`.
     """
 
     # After ChannelPruningHook, which adopts the widths of its own checkpoints.
@@ -30,8 +31,12 @@ class WidthGuardHook(Hook):
         self.whole = whole
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Compares input widths, and all shapes where all weights are needed."""
-        model = bare_model(runner.model)
-        check_widths(model, checkpoint)
+        """Compares input widths, all shapes where all weights are needed, and what an optimizer resumes from."""
+        model, optimizer = bare_model(runner.model), built_optimizer(runner)
+        start = TEST if optimizer is None else START
+        check_widths(model, checkpoint, runner._load_from, RESUME if runner._resume else start)
         if self.whole or runner._resume:
             check_whole(model, checkpoint)
+        if runner._resume and optimizer is not None and 'optimizer' in checkpoint:
+            drop_empty_groups(optimizer, checkpoint)
+            check_optimizer(optimizer, checkpoint['optimizer'])

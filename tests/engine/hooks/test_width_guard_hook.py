@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from mmengine.config import Config
 
@@ -28,16 +30,20 @@ def slim_model(runs, name):
     return Config.fromfile(runs / name / 'slim.py').model.to_dict()
 
 
-@pytest.mark.parametrize('resume', [False, True])
-@pytest.mark.parametrize('checkpoint, model, message', [
-    ('slim/epoch_4.pth', None, r'a pruned network of other widths.*net\.\w+\.weight \(.*\) in the checkpoint.*slim.py'),
-    ('dense/epoch_1.pth', 'slim', 'a dense network of other widths.*its own dense config'),
-    ('less/epoch_4.pth', 'slim', 'a pruned network of other widths.*slim.py'),
+@pytest.mark.parametrize('command', ['test.py {config} {path}', 'train.py {config} --cfg-options load_from={path}',
+                                     'train.py {config} --resume {path}'])
+@pytest.mark.parametrize('checkpoint, model, message, config', [
+    ('slim/epoch_4.pth', None, r'a pruned network .*net\.\w+\.weight \(.*\) in the checkpoint', 'slim/slim.py'),
+    ('dense/epoch_1.pth', 'slim', 'a dense network of other widths', None),
+    ('less/epoch_4.pth', 'slim', 'a pruned network of other widths', 'less/slim.py'),
 ])
-def test_mixed_widths_are_refused(runs, tmp_path, checkpoint, model, message, resume):
+def test_mixed_widths_are_refused_with_the_command_to_run(runs, tmp_path, checkpoint, model, message, config, command):
     model = slim_model(runs, model) if model else None
-    with pytest.raises(UserError, match=message):
-        load(tmp_path, runs / checkpoint, model, resume=resume)
+    runner = make_runner(tmp_path, SGD, [GUARD], model=model, epochs=5, load_from=str(runs / checkpoint),
+                         resume='--resume' in command)
+    command = command.format(config=runs / config if config else '<its dense config>', path=runs / checkpoint)
+    with pytest.raises(UserError, match=rf'{message}.* run "python tools/{re.escape(command)}"'):
+        runner.load_or_resume() if 'test.py' in command else runner.train()
 
 
 def test_matching_widths_and_another_number_of_classes_pass(runs, tmp_path):
