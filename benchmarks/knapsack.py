@@ -22,7 +22,8 @@ from knapsack_instances import brute_force, random_instance
 
 from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.host import raw_outputs
-from mmadasap.engine.launch import build_network, input_size, run_tool
+from mmadasap.engine.launch import run_tool
+from mmadasap.engine.networks import build_network, input_size
 from mmadasap.errors import UserError
 from mmadasap.fileio import write_json
 from mmadasap.latency import LatencyTable, describe_machine

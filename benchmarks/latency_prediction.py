@@ -15,7 +15,8 @@ from mmengine.config import Config
 
 from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.host import finish, raw_outputs
-from mmadasap.engine.launch import build_network, input_size, run_tool
+from mmadasap.engine.launch import run_tool
+from mmadasap.engine.networks import build_network, input_size
 from mmadasap.fileio import write_json
 from mmadasap.latency import Conditions, LatencyTable, compare_times, format_times
 from mmadasap.pruning import Allocator, Budget, ChannelPruner, MagnitudeImportance, full_channels

@@ -15,7 +15,8 @@ from mmengine.structures import InstanceData
 
 from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.export import export_onnx
-from mmadasap.engine.launch import adopt_slim_model, run_tool
+from mmadasap.engine.launch import run_tool
+from mmadasap.engine.networks import adopt_slim_model
 from mmadasap.fileio import write_json
 from mmadasap.latency import describe_machine
 

@@ -15,7 +15,7 @@ from mmadasap.corruption import SUBSETS
 from mmadasap.datasets.shapes import CLASSES, write_shapes
 from mmadasap.datasets.voc import classes_in
 from mmadasap.engine.host import raw_outputs
-from mmadasap.engine.launch import load_network
+from mmadasap.engine.networks import load_network
 from mmadasap.engine.slim_config import add_plain_checkpoints
 from mmadasap.errors import UserError
 from mmadasap.evaluation import RobustnessResult, evaluate_robustness, format_results

@@ -16,7 +16,8 @@ BUILD = '''
 import importlib.util, sys
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmadasap.engine.launch import build_network, load_config
+from mmadasap.engine.launch import load_config
+from mmadasap.engine.networks import build_network
 from mmadasap.errors import UserError
 from mmadasap.registry import DATASETS, HOOKS, MODELS
 from mmengine.optim import build_optim_wrapper

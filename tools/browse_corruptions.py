@@ -5,7 +5,8 @@ import os.path as osp
 from mmadasap.corruption import check_corrupting, resolve_corruptions
 from mmadasap.corruption.reading import UnreadableError, read_image
 from mmadasap.engine.checkpoint import check_checkpoint, load_config
-from mmadasap.engine.launch import load_network, pairs, run_tool
+from mmadasap.engine.launch import pairs, run_tool
+from mmadasap.engine.networks import load_network
 from mmadasap.errors import UserError
 from mmadasap.evaluation.models import short_names
 from mmadasap.hosts import require

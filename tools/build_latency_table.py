@@ -6,7 +6,8 @@ import torch
 
 from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.host import raw_outputs
-from mmadasap.engine.launch import build_network, input_size, run_tool
+from mmadasap.engine.launch import run_tool
+from mmadasap.engine.networks import build_network, input_size
 from mmadasap.latency import BACKENDS, DTYPES, Conditions, build_table, sites_of
 from mmadasap.pruning import trace_groups, trace_layers
 

@@ -4,7 +4,8 @@ import os.path as osp
 
 from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.host import finish, raw_outputs
-from mmadasap.engine.launch import build_network, input_size, load_network, run_tool
+from mmadasap.engine.launch import run_tool
+from mmadasap.engine.networks import build_network, input_size, load_network
 from mmadasap.fileio import write_json
 from mmadasap.latency import Conditions, LatencyTable, compare_times, format_times
 from mmadasap.visualization.latency import draw_times

@@ -7,13 +7,13 @@ from mmengine.runner import Runner
 from mmadasap.engine.checkpoint import check_model
 from mmadasap.engine.launch import (
     add_config_arguments,
-    adopt_slim_model,
     check_load_from,
     read_config,
     run_tool,
     set_tta,
     start_processes,
 )
+from mmadasap.engine.networks import adopt_slim_model
 from mmadasap.engine.slim_config import add_guard
 from mmadasap.hosts import draw_predictions, host_of
 

@@ -16,7 +16,7 @@ from mmadasap.corruption import SUBSETS
 from mmadasap.corruption.versions import library_versions
 from mmadasap.engine.checkpoint import load_config, read_checkpoint
 from mmadasap.engine.host import raw_outputs
-from mmadasap.engine.launch import adopt_slim_model, build_network, input_size, load_network
+from mmadasap.engine.networks import adopt_slim_model, build_network, input_size, load_network
 from mmadasap.engine.plain_checkpoint import make_resumable
 from mmadasap.evaluation import evaluate_robustness
 from mmadasap.evaluation.loss import evaluate_loss

@@ -7,7 +7,7 @@ from mmengine.config import Config
 
 from mmadasap.engine.hooks import ChannelPruningHook
 from mmadasap.engine.host import raw_outputs
-from mmadasap.engine.launch import build_network, input_size
+from mmadasap.engine.networks import build_network, input_size
 from mmadasap.errors import build_from
 from mmadasap.pruning import ChannelGroup, trace_groups
 

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from torch import nn
 
 from mmadasap.engine.checkpoint import SLIM_TYPE
-from mmadasap.engine.launch import adopt_slim_model, build_network, check_size, load_network
+from mmadasap.engine.networks import adopt_slim_model, build_network, check_size, load_network
 from mmadasap.engine.slim_config import dense_config
 from mmadasap.errors import UserError
 from mmadasap.export import deployable, fit, largest_differences, open_onnx, read_images, test_images, write_onnx

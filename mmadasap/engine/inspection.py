@@ -13,7 +13,7 @@ from mmadasap.engine.checkpoint import (
     read_checkpoint,
     shown,
 )
-from mmadasap.engine.launch import build_network
+from mmadasap.engine.networks import build_network
 from mmadasap.engine.origin import origin_of, read_budget
 from mmadasap.engine.slim_config import dense_config
 from mmadasap.errors import UserError

@@ -4,30 +4,18 @@ import atexit
 import os
 import os.path as osp
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Optional
 
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
-from mmengine.registry import init_default_scope
-from mmengine.runner import find_latest_checkpoint, load_checkpoint
-from torch import nn
+from mmengine.runner import find_latest_checkpoint
 
-from mmadasap.engine.checkpoint import (
-    SLIM_TYPE,
-    check_model,
-    check_whole,
-    checkpoint_channels,
-    load_config,
-    naming,
-    read_checkpoint,
-)
+from mmadasap.engine.checkpoint import load_config, naming, read_checkpoint
 from mmadasap.engine.resumption import check_resumable
-from mmadasap.engine.slim_config import check_widths, make_slim
 from mmadasap.errors import UserError
 from mmadasap.hosts import host_of
-from mmadasap.registry import MODELS
 
 # A wrapper and its mixed-precision sibling.
 AMP_TYPES = {
@@ -180,81 +168,3 @@ def pairs(paths: list[str]) -> list[tuple[str, str]]:
     if len(paths) % 2:
         raise UserError(f'{len(paths)} paths are no pairs; give CONFIG CHECKPOINT for every model.')
     return list(zip(paths[::2], paths[1::2]))
-
-
-def adopt_slim_model(cfg: Config, checkpoint: str) -> Optional[str]:
-    """Makes a dense ``cfg`` build the slim network a checkpoint holds; a slim one says itself what it builds.
-
-    Returns:
-        One line saying so, or None where ``cfg`` stays as it is.
-    """
-    if cfg.model.type == SLIM_TYPE:
-        return None
-    channels = checkpoint_channels(read_checkpoint(checkpoint))
-    if channels is None:
-        return None
-    make_slim(cfg.model, channels)
-    return f'{checkpoint} holds a pruned network: its widths are used instead of those of the config.'
-
-
-def input_size(cfg: Config, wanted: Optional[Sequence[int]] = None) -> tuple[int, int]:
-    """(H, W) of the images the config's network sees: the pruning hook's, ``input_size``, or the test pipeline's.
-
-    Args:
-        cfg: The config.
-        wanted: (H, W) of the command line, which wins.
-
-    Raises:
-        UserError: The config does not say, or ``wanted`` is no size.
-    """
-    if wanted is not None:
-        return check_size(wanted)
-    told = [hook['input_size'] for hook in cfg.get('custom_hooks') or [] if 'input_size' in hook]
-    told += [cfg.input_size] if 'input_size' in cfg else []
-    for step in cfg.get('test_pipeline', []):
-        scale = step.get('crop_size') if step['type'] == 'CenterCrop' else step.get('scale')
-        # A pipeline's scales are (W, H).
-        told += [] if scale is None else [scale[::-1] if isinstance(scale, (list, tuple)) else scale]
-    if not told:
-        raise UserError(f'{cfg.filename} does not say how large its images are; give --input-size H W.')
-    return (told[0], told[0]) if isinstance(told[0], int) else tuple(told[0])
-
-
-def check_size(size: Sequence[int]) -> tuple[int, int]:
-    """(H, W) of the command line.
-
-    Raises:
-        UserError: A number below 1.
-    """
-    height, width = size
-    if min(height, width) < 1:
-        raise UserError(f'--input-size {height} {width} is no image; give a height and a width of at least 1.')
-    return height, width
-
-
-def build_network(cfg: Config) -> nn.Module:
-    """The network of a config, untrained.
-
-    Raises:
-        UserError: It configures none.
-    """
-    check_model(cfg)
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
-    return MODELS.build(cfg.model)
-
-
-def load_network(cfg: Config, checkpoint: str) -> nn.Module:
-    """The network of a config, or the slim one a checkpoint holds, with the checkpoint's weights, ready to predict.
-
-    Raises:
-        UserError: The checkpoint is damaged, or holds other weights than the network has.
-    """
-    check_model(cfg)
-    cfg = Config(cfg._cfg_dict.to_dict())
-    loaded = read_checkpoint(checkpoint)
-    adopt_slim_model(cfg, checkpoint)
-    model = build_network(cfg)
-    check_widths(model, loaded, checkpoint)
-    check_whole(model, loaded)
-    load_checkpoint(model, checkpoint, map_location='cpu')
-    return model.eval()

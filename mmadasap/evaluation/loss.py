@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from mmadasap.engine.launch import load_network
+from mmadasap.engine.networks import load_network
 
 
 def batch_loss(model: nn.Module, data: dict) -> Tensor:

@@ -9,7 +9,8 @@ from mmengine.config import Config
 from mmadasap.corruption.manifest import read_header
 from mmadasap.corruption.versions import library_versions
 from mmadasap.engine.checkpoint import load_config
-from mmadasap.engine.launch import adopt_slim_model, check_load_from, start_processes
+from mmadasap.engine.launch import check_load_from, start_processes
+from mmadasap.engine.networks import adopt_slim_model
 from mmadasap.errors import UserError
 from mmadasap.evaluation.robustness import RobustnessResult, evaluate_robustness
 

@@ -6,7 +6,7 @@ from itertools import islice
 from mmengine.config import Config
 from mmengine.runner import Runner, set_random_seed
 
-from mmadasap.engine.launch import load_network
+from mmadasap.engine.networks import load_network
 from mmadasap.errors import UserError
 from mmadasap.evaluation.loss import batch_loss
 from mmadasap.sharpness import Sharpness, measure_sharpness

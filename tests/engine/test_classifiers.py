@@ -12,7 +12,7 @@ from mmpretrain import ImageClassificationInferencer, get_model
 
 import mmadasap
 from mmadasap.engine.host import raw_outputs
-from mmadasap.engine.launch import adopt_slim_model, load_network
+from mmadasap.engine.networks import adopt_slim_model, load_network
 from mmadasap.pruning import Budget, ChannelPruner, MagnitudeImportance
 from mmadasap.registry import MODELS
 from tests.toy_classifier import classifier_loader, toy_classifier

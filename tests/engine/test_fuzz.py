@@ -8,7 +8,8 @@ import torch
 from mmengine.config import Config
 
 from mmadasap.engine.checkpoint import load_config
-from mmadasap.engine.launch import load_network, run_tool
+from mmadasap.engine.launch import run_tool
+from mmadasap.engine.networks import load_network
 from mmadasap.engine.slim_config import write_config
 from mmadasap.pruning.specification import OUTPUT_WIDTHS
 from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning

@@ -13,7 +13,7 @@ from mmpretrain import ImageClassificationInferencer
 from torch import nn
 
 from mmadasap.engine.host import raw_outputs
-from mmadasap.engine.launch import build_network
+from mmadasap.engine.networks import build_network
 from mmadasap.engine.publish import publish
 from mmadasap.engine.slim_config import slim_config, write_config
 from mmadasap.errors import UserError

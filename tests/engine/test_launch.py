@@ -9,7 +9,6 @@ from mmengine.config import Config
 from mmadasap.engine import launch
 from mmadasap.engine.launch import (
     add_config_arguments,
-    adopt_slim_model,
     check_load_from,
     load_config,
     read_config,
@@ -20,7 +19,6 @@ from mmadasap.engine.launch import (
     start_processes,
 )
 from mmadasap.errors import UserError
-from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
 from tests.toys import make_runner
 
 
@@ -116,17 +114,6 @@ def test_a_missing_checkpoint_is_named():
     check_load_from(Config(dict(load_from=None)))
 
 
-def test_a_dense_config_adopts_a_slim_checkpoint(tmp_path):
-    runner = make_runner(tmp_path, SGD, [pruning()], epochs=4)
-    runner.train()
-    dense = Config(dict(model=dict(type='ToyClassifier')))
-    line = adopt_slim_model(dense, str(tmp_path / 'epoch_4.pth'))
-    assert 'holds a pruned network' in line and dense.model.type == 'mmadasap.SlimModel'
-    assert adopt_slim_model(dense, str(tmp_path / 'epoch_4.pth')) is None
-    before = Config(dict(model=dict(type='ToyClassifier')))
-    assert adopt_slim_model(before, str(tmp_path / 'epoch_1.pth')) is None and before.model.type == 'ToyClassifier'
-
-
 def test_a_tool_prints_one_sentence_and_exits_with_1(capsys):
 
     def main():
@@ -159,13 +146,3 @@ def test_a_process_of_gloo_ends_after_its_exit_functions_without_taking_the_inte
     code = PROCESS.format(file=tmp_path / 'store')
     done = subprocess.run([sys.executable, '-c', code], text=True, capture_output=True)
     assert (done.returncode, done.stdout.split('\n')) == (0, ['work', 'exit function', '']), done.stderr
-
-
-def test_slim_config_builds_the_slim_model(tmp_path):
-    from mmadasap.registry import MODELS
-    runner = make_runner(tmp_path, SGD, [pruning()], epochs=4)
-    model = runner.train().eval()
-    again = MODELS.build(Config.fromfile(tmp_path / 'slim.py').model).eval()
-    again.load_state_dict(torch.load(tmp_path / 'epoch_4.pth', weights_only=False)['state_dict'])
-    x = torch.randn(2, 3, 8, 8)
-    assert torch.equal(model(x), again(x))

@@ -9,7 +9,7 @@ from runs import PRUNING_HOOK, Run, checkpoint_path, chosen_checkpoint, pruning_
 from tables import FIFTH, RUNS, TABLES
 from torch import nn
 
-from mmadasap.engine.launch import build_network
+from mmadasap.engine.networks import build_network
 from mmadasap.errors import UserError
 
 ROOT = Path(__file__).parents[3]

@@ -1,0 +1,41 @@
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmadasap.engine.networks import adopt_slim_model, input_size
+from mmadasap.errors import UserError
+from mmadasap.registry import MODELS
+from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
+from tests.toys import make_runner
+
+
+def test_a_dense_config_adopts_a_slim_checkpoint(tmp_path):
+    runner = make_runner(tmp_path, SGD, [pruning()], epochs=4)
+    runner.train()
+    dense = Config(dict(model=dict(type='ToyClassifier')))
+    line = adopt_slim_model(dense, str(tmp_path / 'epoch_4.pth'))
+    assert 'holds a pruned network' in line and dense.model.type == 'mmadasap.SlimModel'
+    assert adopt_slim_model(dense, str(tmp_path / 'epoch_4.pth')) is None
+    before = Config(dict(model=dict(type='ToyClassifier')))
+    assert adopt_slim_model(before, str(tmp_path / 'epoch_1.pth')) is None and before.model.type == 'ToyClassifier'
+
+
+def test_slim_config_builds_the_slim_model(tmp_path):
+    runner = make_runner(tmp_path, SGD, [pruning()], epochs=4)
+    model = runner.train().eval()
+    again = MODELS.build(Config.fromfile(tmp_path / 'slim.py').model).eval()
+    again.load_state_dict(torch.load(tmp_path / 'epoch_4.pth', weights_only=False)['state_dict'])
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(model(x), again(x))
+
+
+@pytest.mark.parametrize('cfg, size', [
+    (dict(custom_hooks=[dict(type='A'), dict(input_size=32)], input_size=64), (32, 32)),
+    (dict(custom_hooks=None, input_size=64), (64, 64)),
+    (dict(test_pipeline=[dict(type='LoadImageFromFile'), dict(type='CenterCrop', crop_size=224)]), (224, 224)),
+])
+def test_the_size_a_config_says(cfg, size):
+    assert input_size(Config(cfg)) == size
+    assert input_size(Config(cfg), (8, 16)) == (8, 16)
+    with pytest.raises(UserError, match='--input-size 0 8 is no image'):
+        input_size(Config(cfg), (0, 8))
