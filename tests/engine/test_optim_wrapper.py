@@ -3,40 +3,14 @@ import warnings
 
 import pytest
 import torch
-from mmengine.logging import MessageHub
-from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmadasap.engine import AdaSAPOptimWrapper
 from mmadasap.errors import UserError
 from mmadasap.sharpness import UniformRadius
+from tests.engine.quadratic import ADAPTIVE, SAM, Quadratic, one_step
 from tests.toys import ToyClassifier, ToyData, make_runner, same, values
-
-SAM = dict(type='UniformRadius', rho=0.05)
-ADAPTIVE = dict(type='AdaptiveRadius', rho_min=0.01, rho_max=0.1)
-
-
-class Quadratic(BaseModel):
-    """loss = (a^2 x + b^2 y) / 2 with a layer of two neurons (a), (b)."""
-
-    def __init__(self, a, b):
-        super().__init__()
-        self.layer = nn.Linear(1, 2, bias=False, dtype=torch.float64)
-        self.layer.weight.data = torch.tensor([[a], [b]], dtype=torch.float64)
-        self.seen = []
-
-    def forward(self, x, mode='tensor'):
-        self.seen.append(self.layer.weight.detach().flatten().tolist())
-        out = self.layer(torch.ones(1, 1, dtype=torch.float64)).square().flatten()
-        return dict(loss=(out * x).sum() / 2)
-
-
-def one_step(model, batch=(1.0, 1.0), **kwargs):
-    wrapper = AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), **kwargs)
-    model.train_step(dict(x=torch.tensor(batch, dtype=torch.float64)), wrapper)
-    return model.layer.weight.detach().flatten().tolist()
 
 
 def test_sam_step_by_hand():
@@ -225,54 +199,6 @@ def test_a_radius_without_neurons_is_refused_at_construction():
     AdaSAPOptimWrapper(torch.optim.SGD(norm.parameters(), lr=0.1), radius=None)
 
 
-def test_reused_direction_by_hand():
-    # Step 1 at w = (3, 4): g = (3, 8) (b counts twice), the second gradient at w + eps is not along g. Learning rate 0
-    # keeps w; step 2 reuses v = g2 - (g2.g / g.g) g and steps along g + 0.5 |g| / |v| v with one pass.
-    model = Quadratic(3.0, 4.0)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    wrapper = AdaSAPOptimWrapper(optimizer, radius=dict(type='UniformRadius', rho=0.5), interval=2, reuse_scale=0.5)
-    batch = dict(x=torch.tensor([1.0, 2.0], dtype=torch.float64))
-    model.train_step(batch, wrapper)
-    optimizer.param_groups[0]['lr'] = 1.0
-    model.train_step(batch, wrapper)
-    assert len(model.seen) == 3
-    g = torch.tensor([3.0, 8.0], dtype=torch.float64)
-    second = torch.tensor([1.0, 2.0], dtype=torch.float64) * torch.tensor(model.seen[1], dtype=torch.float64)
-    v = second - second @ g / (g @ g) * g
-    expected = torch.tensor([3.0, 4.0]) - (g + 0.5 * g.norm() / v.norm() * v)
-    assert model.layer.weight.detach().flatten().tolist() == pytest.approx(expected.tolist(), abs=1e-12)
-    model.train_step(batch, wrapper)
-    assert len(model.seen) == 5
-
-
-@pytest.mark.parametrize('stop', [3, 4])
-def test_resuming_goes_on_with_the_reused_direction(tmp_path, stop):
-    wrapper = dict(type='mmadasap.AdaSAPOptimWrapper', radius=SAM, interval=3)
-
-    def run(name, **kwargs):
-        return make_runner(tmp_path / name, dict(wrapper), batch_size=12, **kwargs)
-
-    whole = values(run('whole', epochs=6).train())
-    run('first', epochs=stop).train()
-    resumed = run('second', epochs=6, load_from=str(tmp_path / f'first/epoch_{stop}.pth'), resume=True).train()
-    assert same(values(resumed), whole)
-
-
-def test_the_first_pass_sees_a_part_and_statistics_come_from_the_whole_batch():
-    torch.manual_seed(0)
-    model, data = ToyClassifier(), ToyData()
-    sizes = []
-    model.net.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
-    wrapper = AdaSAPOptimWrapper(
-        torch.optim.SGD(model.parameters(), lr=0.1), radius=dict(type='UniformRadius', rho=0), ascent_fraction=0.3)
-    twin = copy.deepcopy(model)
-    model.train_step(dict(inputs=data.images, labels=data.labels), wrapper)
-    assert sizes == [4, 12]
-    twin.train_step(
-        dict(inputs=data.images, labels=data.labels), OptimWrapper(torch.optim.SGD(twin.parameters(), lr=0.1)))
-    assert same(values(model), values(twin))
-
-
 def test_an_error_in_the_second_pass_leaves_the_weights_at_w():
     model = Quadratic(3.0, 4.0)
     forward = model.forward
@@ -324,88 +250,6 @@ def test_what_the_optimizer_does_not_train_takes_no_part(bad):
     model.train_step(dict(inputs=images, labels=data.labels), wrapper)
     model.train_step(dict(inputs=data.images, labels=data.labels), wrapper)
     assert all(torch.equal(weight, seen[0]) for weight in seen) and wrapper.skipped_steps == int(bad)
-
-
-def test_a_direction_from_before_a_stretch_of_plain_steps_is_not_reused():
-    model = Quadratic(3.0, 4.0)
-    wrapper = AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.0), radius=SAM, interval=10)
-    batch = dict(x=torch.tensor([1.0, 2.0], dtype=torch.float64))
-    calls = []
-    for radius in (SAM, SAM, None, SAM, SAM):
-        wrapper.radius = None if radius is None else UniformRadius(0.05)
-        model.train_step(batch, wrapper)
-        calls.append(len(model.seen))
-    assert calls == [2, 3, 4, 6, 7]
-
-
-def test_the_number_of_skipped_steps_is_kept():
-    model = Quadratic(3.0, 4.0)
-    wrappers = [AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.0), radius=SAM) for _ in range(2)]
-    model.train_step(dict(x=torch.tensor([float('nan'), 1.0], dtype=torch.float64)), wrappers[0])
-    wrappers[1].load_state_dict(wrappers[0].state_dict())
-    assert wrappers[1].skipped_steps == 1
-
-
-def test_the_logged_norms_are_those_of_gradients_for_asam_and_reused_directions_too(tmp_path):
-    hub = MessageHub.get_instance(f'norms-{tmp_path.name}')
-    for kwargs, steps in ((dict(asam=True, eta=1.0), 1), (dict(interval=2), 2)):
-        model = Quadratic(3.0, 4.0)
-        wrapper = AdaSAPOptimWrapper(
-            torch.optim.SGD(model.parameters(), lr=0.0), radius=dict(type='UniformRadius', rho=0.5), **kwargs)
-        for _ in range(steps):
-            model.train_step(dict(x=torch.tensor([1.0, 2.0], dtype=torch.float64)), wrapper)
-            assert hub.get_scalar('train/grad_norm_at_w').current() == pytest.approx((9 + 64)**0.5)
-
-
-def test_numbers_of_the_step_are_in_the_message_hub(tmp_path):
-    # g = (3, 4), norm 5; losses 12.5 and (3.3^2 + 4.4^2) / 2 = 15.125.
-    hub = MessageHub.get_instance(f'numbers-{tmp_path.name}')
-    MessageHub._instance_dict.move_to_end(hub.instance_name)
-    model = Quadratic(3.0, 4.0)
-    one_step(model, radius=dict(type='UniformRadius', rho=0.5))
-    logged = {key: buffer.current() for key, buffer in hub.log_scalars.items()}
-    assert logged == pytest.approx({
-        'train/rho_min': 0.5, 'train/rho_mean': 0.5, 'train/rho_max': 0.5, 'train/grad_norm_at_w': 5,
-        'train/grad_norm_at_w_eps': 5.5, 'train/loss_at_w': 12.5, 'train/loss_at_w_eps': 15.125,
-        'train/sharpness': 2.625, 'train/skipped_steps': 0})
-
-
-def test_histories_of_these_numbers_stay_short(monkeypatch, tmp_path):
-    monkeypatch.setattr('mmadasap.engine.optim_wrapper.HISTORY', 4)
-    wrapper = dict(type='mmadasap.AdaSAPOptimWrapper', radius=SAM)
-    runner = make_runner(tmp_path, wrapper, epochs=3)
-    runner.train()
-    lengths = {key: len(buffer.data[0]) for key, buffer in runner.message_hub.log_scalars.items()}
-    assert lengths['train/sharpness'] == lengths['train/rho_mean'] == 4 and lengths['train/loss'] == 9
-
-
-def test_two_synchronisations_a_step_whatever_the_depth(monkeypatch):
-    from mmadasap.engine import optim_wrapper
-    reads = []
-
-    class Count(TorchDispatchMode):
-
-        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-            if func.name().startswith('aten::_local_scalar_dense'):
-                reads.append('scalar')
-            return func(*args, **(kwargs or {}))
-
-    read_numbers = optim_wrapper.read_numbers
-    monkeypatch.setattr(optim_wrapper, 'read_numbers', lambda *t: (reads.append('together'), read_numbers(*t))[1])
-    data = ToyData()
-    for kwargs, expected in ((dict(radius=SAM, asam=True), [2, 2]), (dict(radius=ADAPTIVE, asam=True), [2, 2]),
-                             (dict(radius=SAM, interval=2), [2, 1]), (dict(radius=SAM, ascent_fraction=0.5), [2, 2])):
-        model, counts = ToyClassifier(), []
-        wrapper = AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), **kwargs)
-        for _ in range(2):
-            with wrapper.optim_context(model):
-                loss = model(inputs=data.images, labels=data.labels, mode='loss')['loss']
-            reads.clear()
-            with Count():
-                wrapper.update_params(loss)
-            counts.append(len(reads))
-            assert 'scalar' not in reads
-        assert counts == expected
 
 
 @pytest.mark.gpu
