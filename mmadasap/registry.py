@@ -1,4 +1,7 @@
 """Child registries of mmengine's roots: what mmadasap registers is addressed as ``mmadasap.X`` in configs."""
+from collections.abc import Mapping
+from typing import Any
+
 from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import METRICS as ROOT_METRICS
@@ -14,3 +17,9 @@ MODELS = Registry('model', parent=ROOT_MODELS, scope='mmadasap', locations=['mma
 DATASETS = Registry('dataset', parent=ROOT_DATASETS, scope='mmadasap', locations=['mmadasap.datasets'])
 TRANSFORMS = Registry('transform', parent=ROOT_TRANSFORMS, scope='mmadasap', locations=['mmadasap.datasets'])
 METRICS = Registry('metric', parent=ROOT_METRICS, scope='mmadasap', locations=['mmadasap.evaluation'])
+
+
+def type_name(config: Mapping[str, Any]) -> str:
+    """The name of what a config builds, without its scope, whether it gives a name or the class; '' without type."""
+    kind = config.get('type', '')
+    return kind.__name__ if isinstance(kind, type) else str(kind).rpartition('.')[2]

@@ -18,8 +18,9 @@ from mmadasap.errors import UserError
 
 CHUNK = 16
 """Images a file of records is about."""
-HEADER_KINDS = dict(corruption=str, severity=int, seed=int, format=str, lossy=bool, source=dict, dataset=dict,
-                    libraries=dict)
+HEADER_KINDS = dict(corruption=str, severity=int, seed=int, format=str, quality=(int, type(None)), lossy=bool,
+                    source=dict, dataset=dict, libraries=dict)
+SOURCE_KINDS = dict(layout=str, split=(str, type(None)), images=int, annotations=str)
 RECORD_KEYS = {'file', 'bytes', 'sha256', 'source_sha256'}
 BUILD = 'tools/build_corrupted_dataset.py'
 
@@ -78,9 +79,12 @@ def read_header(cell: str) -> dict:
 
 
 def _is_header(header: Any) -> bool:
-    return (isinstance(header, dict)
-            and all(isinstance(header.get(key), kind) for key, kind in HEADER_KINDS.items())
-            and isinstance(header['source'].get('images'), int))
+    return (_holds(header, HEADER_KINDS) and _holds(header['source'], SOURCE_KINDS)
+            and (header['source']['layout'] == 'folder' or isinstance(header['dataset'].get('ann_file'), str)))
+
+
+def _holds(part: Any, kinds: dict[str, Any]) -> bool:
+    return isinstance(part, dict) and all(key in part and isinstance(part[key], kind) for key, kind in kinds.items())
 
 
 def read_copy(cell: str) -> StoredCopy:
@@ -97,7 +101,7 @@ def read_copy(cell: str) -> StoredCopy:
             if 'error' in record:
                 raise UserError(f'{cell!r} lacks {record["source"]!r}, which {record["error"]}; repair that image or '
                                 f'take it out of the data set, and run {BUILD} again.')
-        if not is_done(cell, chunk):
+        if not _are_there(cell, found):
             raise UserError(f'{cell!r} is not whole: of {header["source"]["images"]} images some from number '
                             f'{chunk * CHUNK + 1} on are missing or damaged; run {BUILD} again (all shards) to '
                             'complete it.')
@@ -128,7 +132,10 @@ def format_records(records: list[dict]) -> bytes:
 
 def is_done(cell: str, chunk: int) -> bool:
     """Whether all images of a chunk are there, with the sizes they had when they were written."""
-    records = read_records(cell, chunk)
+    return _are_there(cell, read_records(cell, chunk))
+
+
+def _are_there(cell: str, records: list[dict]) -> bool:
     return bool(records) and all('error' not in r and _size(osp.join(cell, r['file'])) == r['bytes'] for r in records)
 
 
@@ -141,8 +148,9 @@ def _size(path: str) -> int:
 
 def annotation_paths(header: dict, image_ids: Iterable[str]) -> list[str]:
     """The annotations that a cell shares with all others, from the root of the copies."""
-    listed = [header['dataset']['ann_file']] if header['source'].get('layout') in ('voc', 'coco') else []
-    return listed + [f'Annotations/{i}.xml' for i in image_ids if header['source'].get('layout') == 'voc']
+    layout = header['source']['layout']
+    listed = [] if layout == 'folder' else [header['dataset']['ann_file']]
+    return listed + [f'Annotations/{i}.xml' for i in image_ids if layout == 'voc']
 
 
 def digest_files(hashes: Iterable[tuple[str, str]]) -> str:

@@ -97,7 +97,7 @@ def _verify_cell(root: str, cell: str, header: dict, found: Verification,
 def _verify_annotations(root: str, out: str, header: dict, image_ids: list[str],
                         digests: _Digests) -> Iterator[tuple[str, str]]:
     paths = annotation_paths(header, image_ids)
-    if digest_files((path, digests[osp.join(out, path)]) for path in paths) != header['source'].get('annotations'):
+    if digest_files((path, digests[osp.join(out, path)]) for path in paths) != header['source']['annotations']:
         yield out, 'holds other annotations than were written with the images; remove them and build again'
     for path in paths:
         # Those of COCO, and lists, are written anew and differ from the source's.

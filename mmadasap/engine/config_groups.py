@@ -10,8 +10,7 @@ from mmadasap.engine.host import raw_outputs
 from mmadasap.engine.networks import build_network, input_size
 from mmadasap.errors import build_from
 from mmadasap.pruning import ChannelGroup, trace_groups
-
-HOOK_TYPES = (ChannelPruningHook, 'ChannelPruningHook', 'mmadasap.ChannelPruningHook')
+from mmadasap.registry import type_name
 
 
 def config_groups(cfg: Config,
@@ -35,7 +34,7 @@ def config_groups(cfg: Config,
 
 def _protected(cfg: Config) -> tuple[str, ...]:
     for hook in cfg.get('custom_hooks') or []:
-        if hook['type'] in HOOK_TYPES:
+        if type_name(hook) == ChannelPruningHook.__name__:
             settings = {name: value for name, value in hook.items() if name not in ('type', 'priority')}
             return build_from(ChannelPruningHook, 'ChannelPruningHook', settings).protect
     return ()

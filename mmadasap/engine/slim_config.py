@@ -10,6 +10,7 @@ from mmadasap.engine.checkpoint import SHOWN, SLIM_TYPE, checkpoint_channels
 from mmadasap.errors import UserError
 from mmadasap.fileio import replacing
 from mmadasap.pruning import branch_mismatches, describe_mismatches
+from mmadasap.registry import type_name
 
 PRUNING_HOOKS = ('ChannelPruningHook', 'SharpnessPhaseHook')
 SLIM_HOOKS = ('PlainCheckpointHook', 'WidthGuardHook')
@@ -31,10 +32,10 @@ def slim_config(cfg: Config, channels: dict) -> Config:
     # The checkpoint this run started from has the dense widths.
     cfg.load_from, cfg.resume = None, False
     hooks = cfg.get('custom_hooks') or []
-    final = [h for h in hooks if _name(h) == 'SharpnessPhaseHook']
+    final = [h for h in hooks if type_name(h) == 'SharpnessPhaseHook']
     if final and cfg.get('optim_wrapper'):
         cfg.optim_wrapper.radius = final[-1].radius
-    cfg.custom_hooks = [h for h in hooks if _name(h) not in (*PRUNING_HOOKS, *SLIM_HOOKS)]
+    cfg.custom_hooks = [h for h in hooks if type_name(h) not in (*PRUNING_HOOKS, *SLIM_HOOKS)]
     cfg.custom_hooks += [dict(type=f'mmadasap.{name}') for name in SLIM_HOOKS]
     imports = cfg.get('custom_imports') or dict(imports=[], allow_failed_imports=False)
     cfg.custom_imports = dict(imports, imports=sorted({*imports['imports'], 'mmadasap'}))
@@ -43,14 +44,14 @@ def slim_config(cfg: Config, channels: dict) -> Config:
 
 def add_guard(cfg: Config, whole: bool = False) -> None:
     """Lets a run refuse checkpoints of a network that is pruned differently, and if ``whole`` incomplete ones."""
-    hooks = [h for h in cfg.get('custom_hooks') or [] if _name(h) != 'WidthGuardHook']
+    hooks = [h for h in cfg.get('custom_hooks') or [] if type_name(h) != 'WidthGuardHook']
     cfg.custom_hooks = [*hooks, dict(type='mmadasap.WidthGuardHook', whole=whole)]
 
 
 def add_plain_checkpoints(cfg: Config) -> None:
     """Lets a run, whatever it trains, write checkpoints that ``torch.load(weights_only=True)`` reads."""
     hooks = cfg.get('custom_hooks') or []
-    if all(_name(h) != 'PlainCheckpointHook' for h in hooks):
+    if all(type_name(h) != 'PlainCheckpointHook' for h in hooks):
         cfg.custom_hooks = [*hooks, dict(type='mmadasap.PlainCheckpointHook')]
 
 
@@ -66,11 +67,6 @@ def dense_config(cfg: Config) -> Config:
     model = cfg.model.to_dict()
     rest = {key: value for key, value in model.items() if key not in ('channels', 'detector')}
     return Config(dict(cfg.to_dict(), model=rest | dict(type=model['detector'])))
-
-
-def _name(hook: dict) -> str:
-    kind = hook['type']
-    return kind.__name__ if isinstance(kind, type) else kind.rpartition('.')[2]
 
 
 def write_config(cfg: Config, path: str) -> str:

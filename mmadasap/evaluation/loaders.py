@@ -10,6 +10,7 @@ from mmengine.registry import DATASETS
 from mmadasap.corruption.manifest import StoredCopy, header_path, read_copy
 from mmadasap.datasets.corrupt import image_id
 from mmadasap.errors import UserError
+from mmadasap.registry import type_name
 
 
 def clean_loader(loader: dict) -> dict:
@@ -24,7 +25,7 @@ def clean_loader(loader: dict) -> dict:
         if root and osp.exists(header_path(osp.normpath(root))):
             raise UserError(f'test_dataloader reads {root!r}, which is a corrupted copy itself; give the config of the '
                             'clean data set.')
-        steps = [dict(step, severity=0) if _kind(step) == 'Corrupt' else step for step in dataset['pipeline']]
+        steps = [dict(step, severity=0) if type_name(step) == 'Corrupt' else step for step in dataset['pipeline']]
         return dict(dataset, pipeline=steps)
 
     return _with_datasets(loader, clean)
@@ -69,7 +70,7 @@ def stored_loader(loader: dict, folder: str, corruption: str, severity: int) -> 
             raise UserError(f'{cell!r} was built with --split {header["source"]["split"]}, and the test set takes '
                             f'split {split!r}; build it with tools/build_corrupted_dataset.py '
                             f'{dataset.get("data_root")} --split {split}.')
-        pipeline = [step for step in dataset['pipeline'] if _kind(step) != 'Corrupt']
+        pipeline = [step for step in dataset['pipeline'] if type_name(step) != 'Corrupt']
         return dataset | dict(data_root=cell, pipeline=pipeline) | copy.deepcopy(header['dataset'])
 
     return _with_datasets(loader, stored)
@@ -153,13 +154,8 @@ def _with_datasets(loader: dict, change: Callable[[dict], dict]) -> dict:
     return loader
 
 
-def _kind(step: dict) -> str:
-    kind = step['type']
-    return (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]
-
-
 def _find(pipeline: list[dict], kind: str):
-    return next((i for i, step in enumerate(pipeline) if _kind(step) == kind), None)
+    return next((i for i, step in enumerate(pipeline) if type_name(step) == kind), None)
 
 
 def _image_root(dataset: dict) -> str:

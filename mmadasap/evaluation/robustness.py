@@ -119,9 +119,9 @@ def evaluate_robustness(cfg: Config,
     cfg = copy.deepcopy(cfg)
     cfg.test_evaluator = with_class_accuracies(cfg.test_evaluator)
     grid = [(name, severity) for name in corruptions for severity in severities]
-    copies = {cell_path(*cell): read_copy(osp.join(stored, cell_path(*cell))) for cell in grid} if stored else {}
-    digests = [(cell, stored_copy.digest) for cell, stored_copy in copies.items()]
-    known = Cells(cells, cell_key(cfg, checkpoint, metric, seed, library_versions(), sorted(map(str, digests))))
+    copies = {cell: read_copy(osp.join(stored, cell_path(*cell))) for cell in grid} if stored else {}
+    digests = sorted((cell_path(*cell), stored_copy.digest) for cell, stored_copy in copies.items())
+    known = Cells(cells, cell_key(cfg, checkpoint, metric, seed, library_versions(), digests))
     tester = _Tester(cfg, checkpoint, metric)
 
     def cell(name: str, loader: dict) -> dict:
@@ -148,10 +148,10 @@ def evaluate_robustness(cfg: Config,
     return result
 
 
-def _check_copies(cfg: Config, stored: str, copies: dict[str, StoredCopy], clean: list[str]) -> None:
+def _check_copies(cfg: Config, stored: str, copies: dict[tuple[str, int], StoredCopy], clean: list[str]) -> None:
     for cell, stored_copy in copies.items():
-        found = image_ids(stored_loader(cfg.test_dataloader, stored, *osp.split(cell)))
-        check_same_images(osp.join(stored, cell), stored_copy, clean, found)
+        found = image_ids(stored_loader(cfg.test_dataloader, stored, *cell))
+        check_same_images(osp.join(stored, cell_path(*cell)), stored_copy, clean, found)
 
 
 class _Tester:

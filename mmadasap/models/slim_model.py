@@ -5,7 +5,7 @@ from torch import nn
 
 from mmadasap.errors import UserError
 from mmadasap.pruning import check_spec, rebuild, refuse_other_widths
-from mmadasap.registry import MODELS
+from mmadasap.registry import MODELS, type_name
 
 
 @MODELS.register_module()
@@ -51,6 +51,4 @@ def _without_pretrained(value: Any) -> Any:
 
 def _is_pretrained(value: Any) -> bool:
     """Whether it configures mmengine's initialisation from a file, by any of its names."""
-    kind = value.get('type') if isinstance(value, dict) else None
-    name = kind.__name__ if isinstance(kind, type) else str(kind)
-    return name.rpartition('.')[2] in ('Pretrained', 'PretrainedInit')
+    return isinstance(value, dict) and type_name(value) in ('Pretrained', 'PretrainedInit')

@@ -12,6 +12,7 @@ from torch import nn
 from mmadasap.corruption import corrupt
 from mmadasap.errors import UserError
 from mmadasap.evaluation.loaders import corrupted_loader
+from mmadasap.registry import type_name
 
 Detections = list[tuple[list[float], int, float]]
 
@@ -75,7 +76,7 @@ def _prepared(cfg: Config, image: np.ndarray, image_id: str) -> dict:
     init_default_scope(cfg.default_scope)
     given = ('LoadImageFromFile', 'LoadAnnotations', 'Corrupt')
     steps = cfg.test_dataloader.dataset.pipeline
-    pipeline = Compose([step for step in steps if step['type'].rpartition('.')[2] not in given])
+    pipeline = Compose([step for step in steps if type_name(step) not in given])
     return pipeline(dict(img=image[..., ::-1].copy(), img_id=image_id, img_path=image_id, ori_shape=image.shape[:2],
                          img_shape=image.shape[:2]))
 

@@ -45,7 +45,10 @@ def test_an_image_that_was_left_out_is_named(tmp_path):
     lambda header: '{', lambda header: '[]', lambda header: '{}', lambda header: '5',
     lambda header: json.dumps({k: v for k, v in header.items() if k != 'severity'}),
     lambda header: json.dumps(header | dict(source=5)), lambda header: json.dumps(header | dict(source={})),
-    lambda header: json.dumps(header | dict(dataset=None))])
+    lambda header: json.dumps(header | dict(dataset=None)), lambda header: json.dumps(header | dict(dataset={})),
+    lambda header: json.dumps({k: v for k, v in header.items() if k != 'quality'}),
+    lambda header: json.dumps(header | dict(source={k: v for k, v in header['source'].items() if k != 'layout'})),
+    lambda header: json.dumps(header | dict(source=header['source'] | dict(split=5)))])
 def test_a_damaged_header_is_named(pair, change):
     path = pair[1] / 'manifest/fog/1/header.json'
     path.write_text(change(json.loads(path.read_text())))

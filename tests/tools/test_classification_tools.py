@@ -2,9 +2,14 @@
 import json
 import pickle
 
+import numpy as np
 import pytest
+import torch
+from mmengine.config import Config
 from mmpretrain.datasets.categories import CIFAR10_CATEGORIES
 
+from mmadasap.corruption import CORRUPTIONS
+from mmadasap.engine.networks import build_network
 from tests.datasets.image_folders import write_images
 from tests.tools.test_tools import ROOT, tool
 
@@ -87,6 +92,28 @@ def test_sharpness_groups_and_robustness(trained):
     assert 'head.fc is an output of the network' in tool('print_groups.py', DENSE, cwd=root).stdout
     found = tool('test_robustness.py', DENSE, checkpoint, '--corruptions', 'fog', 'snow', cwd=root)
     assert 'snow' in found.stdout
+
+
+def test_the_published_cifar10_c(trained):
+    root, _ = trained
+    folder = root / 'data/cifar10-c'
+    folder.mkdir()
+    for name in CORRUPTIONS:
+        np.save(folder / f'{name}.npy', np.zeros((5 * 20, 32, 32, 3), np.uint8))
+    # A network that sees nothing but class 3: a tenth of the clean images, and all of severity 1.
+    np.save(folder / 'labels.npy', np.repeat([3, 0], [20, 80]))
+    network = build_network(Config.fromfile(DENSE))
+    network.head.fc.weight.data.zero_()
+    network.head.fc.bias.data = torch.eye(10)[3]
+    torch.save(dict(state_dict=network.state_dict()), root / 'three.pth')
+    # It reads data/ below the folder it is called in, as the config says.
+    tool('test.py', CONFIGS / 'resnet18-w16_robust_cifar10.py', root / 'three.pth', '--work-dir', root / 'robust',
+         cwd=root)
+    (scores, ) = (root / 'robust').glob('*/*.json')
+    found = json.loads(scores.read_text())
+    expected = {f'robust/c/{name}/top1': 20 for name in CORRUPTIONS}
+    expected |= {'robust/top1': 10, 'robust/c/top1': 20, 'robust/R_C': 2}
+    assert {key: found[key] for key in expected} == pytest.approx(expected)
 
 
 def test_latency_table_and_report(trained):

@@ -1,10 +1,6 @@
 # Clean CIFAR-10 and all of the published CIFAR-10-C in one data set, for RobustAccuracy: data/cifar10, and
 # data/cifar10-c/{<corruption>,labels}.npy. Its severities are milder than those of mmadasap.Corrupt.
-robust_corruptions = [
-    'gaussian_noise', 'shot_noise', 'impulse_noise', 'defocus_blur', 'glass_blur', 'motion_blur', 'zoom_blur', 'snow',
-    'frost', 'fog', 'brightness', 'contrast', 'elastic_transform', 'pixelate', 'jpeg_compression', 'speckle_noise',
-    'gaussian_blur', 'spatter', 'saturate'
-]
+_base_ = './corruptions.py'
 robust_pipeline = [dict(type='PackInputs', meta_keys=('img_id', 'shift'))]
 robust_dataset = dict(
     _delete_=True,
@@ -16,7 +12,7 @@ robust_dataset = dict(
         *[
             dict(
                 type='mmadasap.CIFAR10C', data_root='data/cifar10-c/', corruption=corruption, severity=severity,
-                test_mode=True, pipeline=robust_pipeline) for corruption in robust_corruptions
+                test_mode=True, pipeline=robust_pipeline) for corruption in _base_.robust_corruptions
             for severity in (1, 2, 3, 4, 5)
         ],
     ])

@@ -1,10 +1,6 @@
 # Clean ImageNet, the three selections of ImageNet-V2 and all of ImageNet-C in one data set, for RobustAccuracy:
 # data/imagenet/val, data/imagenetv2/imagenetv2-*-format-val, data/imagenet-c/<corruption>/<severity>.
-robust_corruptions = [
-    'gaussian_noise', 'shot_noise', 'impulse_noise', 'defocus_blur', 'glass_blur', 'motion_blur', 'zoom_blur', 'snow',
-    'frost', 'fog', 'brightness', 'contrast', 'elastic_transform', 'pixelate', 'jpeg_compression', 'speckle_noise',
-    'gaussian_blur', 'spatter', 'saturate'
-]
+_base_ = './corruptions.py'
 # ImageNet-C is published cropped to 224 pixels.
 cropped_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -31,7 +27,7 @@ robust_dataset = dict(
         *[
             dict(
                 type='mmadasap.ImageNetC', data_root='data/imagenet-c/', corruption=corruption, severity=severity,
-                test_mode=True, pipeline=cropped_pipeline) for corruption in robust_corruptions
+                test_mode=True, pipeline=cropped_pipeline) for corruption in _base_.robust_corruptions
             for severity in (1, 2, 3, 4, 5)
         ],
     ])
