@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from mmadasap.errors import UserError
 from mmadasap.pruning.cost import LayerShape, trace_layers
+from mmadasap.pruning.operations import Operation
 
 from .conditions import DTYPES, Conditions
+from .drift import measured_alone
 from .measure import interleaved_medians
 from .memory import keep_freed_memory
 from .profile import profile_layers
@@ -41,6 +43,9 @@ class NetworkTime:
         layers: Convolutions, linear layers and norms.
         following_predicted, following_measured: Activations and poolings together.
         joining_predicted: Sums, products and concatenations together.
+        layers_alone: Layers, activations and poolings, each measured alone once more, as for the table: what this is
+            off the table is the machine's drift since then, or lies between measured widths; what it is off the
+            forward pass is what a layer costs more in company.
         rest: What is left after the network (decoding, suppression), on fixed inputs; the same for all.
         measured: Network and rest, as they run.
     """
@@ -48,6 +53,7 @@ class NetworkTime:
     following_predicted: float
     following_measured: float
     joining_predicted: float
+    layers_alone: float
     rest: float
     measured: float
 
@@ -113,7 +119,8 @@ def compare_times(models: dict[str, nn.Module], table: LatencyTable, forward: Fo
     profiles = profile_layers(models, lambda model: forward(model, image), rounds)
     totals = _totals(models, forward, finish, image, rounds)
     return {
-        name: _network_time(predictions[name], profiles[name], totals[name], totals[''])
+        name: _network_time(predictions[name], _alone(predictions[name], table.conditions), profiles[name],
+                            totals[name], totals[''])
         for name in models
     }
 
@@ -138,19 +145,24 @@ def _totals(models, forward, finish, image, rounds) -> dict[str, float]:
     return interleaved_medians(calls, rounds)
 
 
-def _predict(layers: list[LayerShape], table: LatencyTable) -> list[tuple[LayerShape, str, Estimate]]:
-    """(layer, kind of operation, time) of every operation of every layer."""
-    return [(layer, operation.kind, time) for layer in layers
+def _predict(layers: list[LayerShape], table: LatencyTable) -> list[tuple[LayerShape, Operation, Estimate]]:
+    """(layer, operation, time) of every operation of every layer."""
+    return [(layer, operation, time) for layer in layers
             for operation, time in table.estimates(layer, layer.in_width, layer.out_width)]
 
 
-def _network_time(predictions, profile: dict[str, float], total: float, rest: float) -> NetworkTime:
+def _alone(predictions, conditions: Conditions) -> float:
+    return measured_alone([(operation, layer.in_width, layer.out_width) for layer, operation, _ in predictions
+                           if operation.kind not in JOINING], conditions)
+
+
+def _network_time(predictions, alone: float, profile: dict[str, float], total: float, rest: float) -> NetworkTime:
     own: dict[LayerShape, list[Estimate]] = {}
     following = joining = 0.0
-    for layer, kind, time in predictions:
-        if kind in ('conv', 'linear', 'norm'):
+    for layer, operation, time in predictions:
+        if operation.kind in ('conv', 'linear', 'norm'):
             own.setdefault(layer, []).append(time)
-        elif kind in JOINING:
+        elif operation.kind in JOINING:
             joining += time.ms
         else:
             following += time.ms
@@ -159,7 +171,7 @@ def _network_time(predictions, profile: dict[str, float], total: float, rest: fl
                   profile[s.name]) for s, times in own.items())
     known = {layer.name for layer in layers}
     others = sum(ms for name, ms in profile.items() if name and name not in known)
-    return NetworkTime(layers, following, others, joining, rest, total)
+    return NetworkTime(layers, following, others, joining, alone, rest, total)
 
 
 def format_times(times: dict[str, NetworkTime], per_layer: bool = True) -> str:
@@ -171,13 +183,13 @@ def format_times(times: dict[str, NetworkTime], per_layer: bool = True) -> str:
         lines += [f'{r.name:44}{f"{r.c_in}->{r.c_out}":>12}{r.predicted:11.3f}{r.bound:8.3f}{r.measured:13.3f}'
                   for r in last.layers] + ['']
     first = next(iter(times.values()))
-    lines.append(f'{"":16}{"layers: table":>14}{"measured":>10}{"off":>8}{"whole: table+rest":>19}{"measured":>10}'
-                 f'{"speed-up: table":>17}{"measured":>10}{"off":>8}')
+    lines.append(f'{"":14}{"layers: table":>14}{"alone now":>11}{"measured":>10}{"off":>7}{"whole: table+rest":>19}'
+                 f'{"measured":>10}{"speed-up: table":>17}{"measured":>10}{"off":>7}')
     for name, t in times.items():
         promised, real = first.predicted / t.predicted, first.measured / t.measured
-        lines.append(f'{name:16}{t.layers_predicted:14.2f}{t.layers_measured:10.2f}'
-                     f'{t.layers_predicted / t.layers_measured - 1:8.1%}{t.predicted:19.2f}{t.measured:10.2f}'
-                     f'{promised:17.3f}{real:10.3f}{promised / real - 1:8.1%}')
+        lines.append(f'{name:14}{t.layers_predicted:14.2f}{t.layers_alone:11.2f}{t.layers_measured:10.2f}'
+                     f'{t.layers_predicted / t.layers_measured - 1:7.1%}{t.predicted:19.2f}{t.measured:10.2f}'
+                     f'{promised:17.3f}{real:10.3f}{promised / real - 1:7.1%}')
     return '\n'.join([*lines, f'all in ms; the rest (decoding, suppression, on fixed inputs) takes {first.rest:.2f}.'])
 
 
