@@ -1,6 +1,7 @@
 """The paper's figures from the results of run.py: what survives against what is removed, and margins by corruption."""
 import os.path as osp
 import statistics
+from typing import Optional
 
 from matplotlib.figure import Figure
 from tables import COST_BARS, CURVES, MARGINS, RUNS
@@ -48,8 +49,12 @@ def common_seeds(results: dict, runs: list[str]) -> list[int]:
     return sorted(set.intersection(*(set(results.get(run, {})) for run in runs)))
 
 
-def _bars(results: dict) -> dict[str, tuple[str, str]]:
-    return {label: runs for label, runs in COST_BARS.items() if common_seeds(results, list(runs))}
+def _bars(results: dict) -> dict[str, str]:
+    return {label: run for label, run in COST_BARS.items() if _times(results, run)}
+
+
+def _times(results: dict, run: str) -> list[tuple[float, float]]:
+    return list(filter(None, map(relative_time, results.get(run, {}).values())))
 
 
 def mean_result(by_seed: dict[int, dict]) -> RobustnessResult:
@@ -84,14 +89,12 @@ def draw_against_size(results: dict, curves: dict[str, list[str]], path: str) ->
     _save(figure, path)
 
 
-def draw_cost(results: dict, bars: dict[str, tuple[str, str]], path: str) -> None:
+def draw_cost(results: dict, bars: dict[str, str], path: str) -> None:
     """Training time of each run at the epochs of the dense one, as a share of its time: up to surgery and after it."""
     figure = Figure(figsize=(7, 1 + 0.4 * len(bars)), layout='constrained')
     axes = figure.add_subplot()
-    for i, (run, dense) in enumerate(bars.values()):
-        seeds = common_seeds(results, [run, dense])
-        whole = sum(_mean_phases(results[dense], seeds))
-        before, after = (seconds / whole for seconds in _mean_phases(results[run], seeds))
+    for i, run in enumerate(bars.values()):
+        before, after = map(statistics.mean, zip(*_times(results, run)))
         axes.barh(i, before, color=COLORS[0], label=None if i else 'before surgery')
         axes.barh(i, after, left=before, color=COLORS[1], label=None if i else 'after surgery')
     axes.axvline(1, color='black', linewidth=0.8)
@@ -101,18 +104,21 @@ def draw_cost(results: dict, bars: dict[str, tuple[str, str]], path: str) -> Non
     _save(figure, path)
 
 
-def seconds_by_phase(result: dict) -> tuple[float, float]:
-    """Training time before and after surgery, by what a step of each takes where nothing else runs."""
+def relative_time(result: dict, after: str = 'after') -> Optional[tuple[float, float]]:
+    """Time of a training up to surgery and from there, over that of plain SGD on the dense network for as many epochs.
+
+    Args:
+        result: Of one run and seed.
+        after: Which steps come after surgery: 'after', or 'masked' if channels were masked to the end instead.
+
+    Returns:
+        (1, 0) for a run that does not prune; None where its steps were not measured.
+    """
     cost = result['cost']
-    rest = cost['iterations'] - cost['iterations_before']
-    return cost['iterations_before'] * cost['step_seconds_before'], rest * (cost['step_seconds_after'] or 0)
-
-
-def _mean_phases(by_seed: dict[int, dict], seeds: list[int]) -> tuple[float, float]:
-    """Seconds a step of the whole training that go into each phase, mean over seeds."""
-    rows = [[part / by_seed[s]['cost']['iterations'] for part in seconds_by_phase(by_seed[s])] for s in seeds]
-    before, after = (statistics.mean(column) for column in zip(*rows))
-    return before, after
+    times, share = cost.get('step_ms'), cost['iterations_before'] / cost['iterations']
+    if times is None:
+        return (1.0, 0.0) if share == 1 else None
+    return share * times['before'] / times['plain'], (1 - share) * times[after] / times['plain']
 
 
 def _point(results: dict, run: str, key: str) -> tuple[float, float, float]:

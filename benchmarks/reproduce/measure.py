@@ -6,11 +6,11 @@ import os
 import os.path as osp
 from typing import Optional
 
-import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from runs import Run, checkpoint_path, chosen_checkpoint, pruning_epochs
+from steps import step_times
 
 from mmadasap.corruption import SUBSETS
 from mmadasap.corruption.versions import library_versions
@@ -34,6 +34,8 @@ def measure(run: Run, cfg: Config) -> dict:
     chosen = chosen_checkpoint(cfg)
     test = published_accuracy(cfg, chosen, run.robust) if run.robust else corrupted_accuracy(cfg, chosen, run.every)
     found = dict(test=test, checkpoint=osp.basename(chosen), cost=training_cost(cfg, checkpoint_path(cfg)))
+    if pruning_epochs(cfg) is not None:
+        found['cost']['step_ms'] = step_times(cfg, chosen, run.amp)
     found['latency'] = latency_share(cfg, chosen)
     if 'train' in run.measures:
         found['train'] = accuracy(cfg, chosen, on_training_images(cfg))
@@ -94,21 +96,13 @@ def latency_share(cfg: Config, checkpoint: str) -> Optional[float]:
 
 
 def training_cost(cfg: Config, checkpoint: str) -> dict:
-    """Seconds of training as the run measured them: of all iterations, and of one before and one after surgery.
-
-    The latter are lower deciles: what else the machine does makes steps slower, and never faster.
-    """
+    """Seconds of training as the run measured them, its iterations, and those of them up to surgery."""
     loaded = read_checkpoint(checkpoint)
     make_resumable(loaded)
     seconds, _ = loaded['message_hub']['log_scalars']['train/time'].data
     phase = pruning_epochs(cfg)
     end = len(seconds) if phase is None else len(seconds) * phase[1] // cfg.train_cfg.max_epochs
-    return dict(
-        training_seconds=float(seconds.sum()),
-        iterations=len(seconds),
-        iterations_before=end,
-        step_seconds_before=_lower_decile(seconds[:end]),
-        step_seconds_after=_lower_decile(seconds[end:]))
+    return dict(training_seconds=float(seconds.sum()), iterations=len(seconds), iterations_before=end)
 
 
 def on_training_images(cfg: Config) -> dict:
@@ -154,7 +148,3 @@ def _files(root: str) -> list[str]:
         paths = [osp.join(folder, name) for name in names]
         found += [f'{osp.relpath(path, root)} {osp.getsize(path)}' for path in paths]
     return found
-
-
-def _lower_decile(values: np.ndarray) -> Optional[float]:
-    return float(np.quantile(values, 0.1)) if len(values) else None

@@ -11,8 +11,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Optional
 
-from claims import CLAIMS, describe, judge
-from figures import draw_figures, figure_titles, seconds_by_phase
+from claims import CLAIMS, Claim, describe, judge
+from figures import draw_figures, figure_titles, relative_time
 from runs import RESULTS
 from tables import RUNS, TABLES, Table
 
@@ -23,7 +23,7 @@ HERE = osp.dirname(osp.abspath(__file__))
 OUT = osp.join(HERE, 'RESULTS.md')
 EMPTY = 'not run'
 
-# Column -> (its head, digits, the number in a result or None). Columns that need other runs are computed apart.
+# Column -> (its head, digits, the number in a result or None); the size, which needs the dense run, is apart.
 METRICS: dict[str, tuple[str, int, Callable[[dict], Optional[float]]]] = {
     'clean': ('clean', 4, lambda r: r['test']['accuracy']),
     'corrupted': ('corrupted', 4, lambda r: r['test']['mean_corrupted']),
@@ -37,8 +37,10 @@ METRICS: dict[str, tuple[str, int, Callable[[dict], Optional[float]]]] = {
     'sharpness_before': ('sharpness before', 4, lambda r: r.get('before', {}).get('sharpness', {}).get('one_step')),
     'sharpness_after': ('sharpness after', 4, lambda r: r.get('after', {}).get('sharpness', {}).get('one_step')),
     'minutes': ('training, min', 1, lambda r: r['cost']['training_seconds'] / 60),
-    'step_before': ('step before surgery, ms', 0, lambda r: _per(1e-3, r['cost']['step_seconds_before'])),
-    'step_after': ('step after surgery, ms', 0, lambda r: _per(1e-3, r['cost']['step_seconds_after'])),
+    'step_before': ('step before surgery', 2, lambda r: _step(r, 'before')),
+    'step_after': ('step after surgery', 2, lambda r: _step(r, 'after')),
+    'cost': ('time / dense SGD, equal epochs', 2, lambda r: _whole(relative_time(r))),
+    'masked': ('masked to the end', 2, lambda r: _whole(relative_time(r, 'masked'))),
     'memory': ('peak memory, MB', 0, lambda r: _per(1e6, r['peak_memory_bytes'])),
     'latency': ('latency by the table', 3, lambda r: r.get('latency')),
     'loss_rise': ('rise of the loss', 3, lambda r: r['after']['loss'] - r['before']['loss'] if 'after' in r else None),
@@ -49,6 +51,15 @@ METRICS: dict[str, tuple[str, int, Callable[[dict], Optional[float]]]] = {
 
 def _published(result: dict, key: str, unit: float) -> Optional[float]:
     return _per(unit, result['test'].get('published', {}).get(key))
+
+
+def _step(result: dict, name: str) -> Optional[float]:
+    times = result['cost'].get('step_ms')
+    return None if times is None else times[name] / times['plain']
+
+
+def _whole(parts: Optional[tuple[float, float]]) -> Optional[float]:
+    return None if parts is None else sum(parts)
 
 
 def _per(unit: float, value: Optional[float]) -> Optional[float]:
@@ -68,36 +79,20 @@ def read_results(folder: str = RESULTS) -> Results:
 
 def numbers(results: Results, run: str, column: str) -> dict[int, float]:
     """Seed -> number of a run in a column, of the seeds that have it."""
-    if column in SHARES:
-        return _against_start(results, run, column)
+    if column == 'size':
+        return _sizes(results, run)
     values = {seed: METRICS[column][2](result) for seed, result in results.get(run, {}).items()}
     return {seed: value for seed, value in values.items() if value is not None}
 
 
-def _against_start(results: Results, run: str, column: str) -> dict[int, float]:
-    """Parameters, or time of as many epochs (as they were, or without surgery), over the dense run's of that seed."""
-    start, found = RUNS[run].start or run, {}
-    for seed, result in results.get(run, {}).items():
-        dense = results.get(start, {}).get(seed)
-        if dense is None:
-            continue
-        found[seed] = SHARES[column](result) / SHARES[column](dense)
-    return found
+def _sizes(results: Results, run: str) -> dict[int, float]:
+    """Parameters over those of the dense run of that seed."""
+    dense = results.get(RUNS[run].start or run, {})
+    return {seed: result['test']['parameters'] / dense[seed]['test']['parameters']
+            for seed, result in results.get(run, {}).items() if seed in dense}
 
 
-def _seconds_a_step(result: dict) -> float:
-    return sum(seconds_by_phase(result)) / result['cost']['iterations']
-
-
-SHARES: dict[str, Callable[[dict], float]] = {
-    'size': lambda r: r['test']['parameters'],
-    'cost': _seconds_a_step,
-    'masked': lambda r: r['cost']['step_seconds_before'],
-}
-
-
-HEADS = {'size': ('size', 3), 'cost': ('time / dense SGD, equal epochs', 2), 'masked': ('masked to the end', 2)} | {
-    name: (head, digits) for name, (head, digits, _) in METRICS.items()}
+HEADS = {'size': ('size', 3)} | {name: (head, digits) for name, (head, digits, _) in METRICS.items()}
 
 
 def cell(values: Sequence[float], digits: int) -> str:
@@ -122,13 +117,23 @@ def format_table(table: Table, results: Results) -> str:
 
 
 def format_claims(results: Results) -> str:
-    """Each claim of the paper beside what came out here."""
-    lines = ['| claim | paper | here | seeds | verdict | runs of |', '|---' * 6 + '|']
+    """Each claim of the paper beside what came out here, how to get it and what it takes."""
+    lines = ['| claim | paper | here | seeds | verdict | command | min a seed |', '|---' * 7 + '|']
     for claim in CLAIMS:
         verdict, mean, spread, count = judge(claim, lambda run, c=claim: numbers(results, run, c.metric))
         here = EMPTY if mean is None else describe(claim, mean, spread)
-        lines.append(f'| {claim.text} | {claim.paper} | {here} | {count} | {verdict} | {claim.table} |')
+        lines.append(f'| {claim.text} | {claim.paper} | {here} | {count} | {verdict} | `run.py {claim.table}` | '
+                     f'{training_minutes(results, claim)} |')
     return '\n'.join(lines)
+
+
+def training_minutes(results: Results, claim: Claim) -> str:
+    """Minutes that training both runs of a claim and what they start from takes, mean of the seeds of each."""
+    pair = {claim.ours, claim.other}
+    names = sorted(pair | {RUNS[name].start for name in pair} - {None})
+    if not all(name in results for name in names):
+        return '–'
+    return f'{sum(statistics.mean(numbers(results, name, "minutes").values()) for name in names):.0f}'
 
 
 def render(results: Results, text: str) -> str:

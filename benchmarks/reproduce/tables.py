@@ -105,6 +105,5 @@ CURVES = {
                 for m in ('taylor-sgd', 'magnitude-sgd', 'magnitude-sam', 'adasap-p')},
     'bccd': {label: [bccd.pruned(name, keep).name for keep in BUDGETS] for name, label in bccd.METHODS.items()},
 }
-# Label -> (run, the dense run whose time it is compared with).
-COST_BARS = {label: (name, RUNS[name].start) for key in ('table3', 'table4')
-             for label, name in TABLES[key].rows if RUNS[name].start}
+# Label -> run.
+COST_BARS = {label: name for key in ('table3', 'table4') for label, name in TABLES[key].rows if RUNS[name].start}

@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from mmadasap.latency import Conditions
-from mmadasap.latency import drift
+from mmadasap.latency import Conditions, drift
 from mmadasap.latency.drift import measured_alone
 from mmadasap.pruning import trace_layers
 from tests.toys import ResidualNet

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import report
-from figures import common_seeds, draw_figures, figure_titles, mean_result, seconds_by_phase
+from figures import common_seeds, draw_figures, figure_titles, mean_result, relative_time
 from runs import RESULTS, training_hash
 from tables import FIFTH, MARGINS, RUNS, TABLES, Table
 
@@ -13,14 +13,14 @@ DENSE = f'{FIFTH.prefix}_dense'
 SLIM = f'{FIFTH.prefix}_taylor-sgd-params50'
 
 
-def result(run, seed, accuracy, parameters=100, before=1., after=0.5):
+def result(run, seed, accuracy, parameters=100, **step_ms):
     corrupted = dict(fog={'3': accuracy / 2}, snow={'3': accuracy / 4})
     return dict(
         run=run, seed=seed, peak_memory_bytes=10**9, test=dict(
             accuracy=accuracy, clean=accuracy, corrupted=corrupted, mean_corrupted=accuracy * 0.375, relative=0.375,
             parameters=parameters),
-        cost=dict(training_seconds=60., iterations=60, iterations_before=20, step_seconds_before=before,
-                  step_seconds_after=after))
+        cost=dict(training_seconds=60., iterations=60, iterations_before=20, step_ms=step_ms)
+        if step_ms else dict(training_seconds=60., iterations=60, iterations_before=60))
 
 
 def results(*rows):
@@ -42,14 +42,29 @@ def test_rows_without_results_say_so():
     assert lines[2:] == ['| dense | 1 | 0.5000 | – |', '| slim | not run | not run | not run |']
 
 
-def test_size_and_time_are_shares_of_the_dense_run_of_the_same_seed():
-    found = results(*(result(DENSE, seed, 0.8, after=1.) for seed in (0, 1)), *(
-        result(SLIM, seed, 0.7, 40, before=2., after=0.5) for seed in (1, 2)))
+def test_sizes_are_shares_of_the_dense_run_of_the_same_seed():
+    found = results(*(result(DENSE, seed, 0.8) for seed in (0, 1)), *(result(SLIM, seed, 0.7, 40) for seed in (1, 2)))
     assert report.numbers(found, SLIM, 'size') == {1: 0.4}
-    # 20 of 60 steps of 2 s and 40 of 0.5 s, against 1 s.
-    assert seconds_by_phase(found[SLIM][1]) == (40, 20) and report.numbers(found, SLIM, 'cost') == {1: 1}
-    assert report.numbers(found, SLIM, 'masked') == {1: 2}
     assert report.numbers(found, SLIM, 'clean') == {1: 0.7, 2: 0.7}
+
+
+def test_time_is_a_multiple_of_plain_steps_of_one_measurement():
+    slim = result(SLIM, 0, 0.7, plain=10., before=20., after=5., masked=25.)
+    found = results(result(DENSE, 0, 0.8), slim)
+    # A third of the steps takes twice as long, the others half as long or, masked, two and a half times.
+    assert relative_time(slim) == pytest.approx((2 / 3, 1 / 3))
+    assert report.numbers(found, SLIM, 'cost')[0] == pytest.approx(1)
+    assert report.numbers(found, SLIM, 'masked')[0] == pytest.approx(7 / 3)
+    assert [report.numbers(found, SLIM, f'step_{when}') for when in ('before', 'after')] == [{0: 2}, {0: 0.5}]
+    assert report.numbers(found, DENSE, 'cost') == {0: 1} and report.numbers(found, DENSE, 'step_before') == {}
+
+
+def test_a_claim_says_how_long_its_runs_train():
+    claim = next(c for c in report.CLAIMS if c.other == SLIM)
+    found = results(*(result(run, seed, 0.5) for run in (DENSE, SLIM, claim.ours) for seed in (0, 1)))
+    assert report.training_minutes(found, claim) == '3'
+    del found[DENSE]
+    assert report.training_minutes(found, claim) == '–'
 
 
 def test_the_text_is_filled_in():
@@ -59,7 +74,8 @@ def test_the_text_is_filled_in():
 
 
 def test_figures(tmp_path):
-    rows = [result(run, seed, 0.5 + 0.1 * seed) for run in RUNS for seed in (0, 1)]
+    steps = dict(plain=1., before=2., after=1., masked=2.)
+    rows = [result(run, seed, 0.5 + 0.1 * seed, **steps) for run in RUNS for seed in (0, 1)]
     paths = draw_figures(results(*rows), str(tmp_path))
     assert len(paths) == len(set(paths)) >= 7
     assert all(Path(path).read_bytes().startswith(b'\x89PNG') for path in paths)

@@ -54,6 +54,8 @@ def test_from_configs_to_results_in_any_order(setting, monkeypatch, capfd):
     # 20 images in batches of 4, 3 epochs, the phase over after 2.
     assert (second['cost']['iterations'], second['cost']['iterations_before']) == (15, 10)
     assert second['cost']['training_seconds'] > 0 and second['peak_memory_bytes'] > 1e8
+    assert all(second['cost']['step_ms'][name] > 0 for name in ('plain', 'before', 'after', 'masked'))
+    assert 'step_ms' not in first['cost']
     assert library_versions().items() <= second['versions'].items() and 'torch' in second['versions']
     assert first['data_hash'] == second['data_hash'] and first['config_hash'] != second['config_hash']
     assert 'toy_dense-seed1.json; its config and checkpoints' in capfd.readouterr().out
