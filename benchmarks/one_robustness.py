@@ -7,7 +7,8 @@ import os.path as osp
 import tempfile
 
 from mmadasap.corruption import resolve_corruptions
-from mmadasap.corruption.build import Settings, build
+from mmadasap.corruption.build import build
+from mmadasap.corruption.settings import Settings
 from mmadasap.engine.launch import run_tool
 from mmadasap.evaluation.models import evaluate_models
 from mmadasap.fileio import write_json

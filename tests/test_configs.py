@@ -9,7 +9,8 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from mmadasap.corruption.build import Settings, build
+from mmadasap.corruption.build import build
+from mmadasap.corruption.settings import Settings
 from mmadasap.datasets.shapes import CLASSES, write_shapes
 from mmadasap.pruning import count_parameters
 from mmadasap.registry import DATASETS, HOOKS, MODELS, TRANSFORMS

@@ -4,7 +4,8 @@ import os
 import sys
 
 from mmadasap.corruption import resolve_corruptions
-from mmadasap.corruption.build import Settings, build
+from mmadasap.corruption.build import build
+from mmadasap.corruption.settings import Settings
 from mmadasap.corruption.verify import verify
 from mmadasap.engine.launch import run_tool
 from mmadasap.errors import UserError

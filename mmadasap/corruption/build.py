@@ -1,70 +1,27 @@
 """A corrupted copy of a data set, written by all cores, that a kill cannot spoil."""
 import hashlib
 import json
-import multiprocessing
-import os
 import os.path as osp
 import shutil
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Optional
 
-import cv2
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mmadasap.errors import UserError
 
 from .corrupt import corrupt
 from .manifest import CHUNK, cell_path, digest_files, format_records, header_path, is_done, records_path
-from .names import check_corrupting
+from .processes import pool
 from .reading import WRITERS, UnreadableError, encode, is_lossy, read_image
+from .settings import Settings
 from .sources import Source, SourceImage, find_source
 from .versions import library_versions
 from .writing import PARTIAL, Folder
 
 SAMPLES = 3
 """Images that the size of everything is estimated from."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides about the bytes of a copy.
-
-    Attributes:
-        corruptions: Names.
-        severities: 1 to 5 each.
-        format: 'png', 'jpg' or 'webp'.
-        quality: 1 to 100, of jpg and webp; webp at 100 is lossless.
-        seed: Another seed gives another draw.
-        split: Which list or annotation file; see :func:`find_source`.
-        limit: Only so many images from the start.
-    """
-    corruptions: tuple[str, ...]
-    severities: tuple[int, ...] = (3, )
-    format: str = 'png'
-    quality: int = 95
-    seed: int = 0
-    split: Optional[str] = None
-    limit: Optional[int] = None
-
-    def __post_init__(self):
-        for severity in self.severities:
-            check_corrupting(self.corruptions[0], severity)
-        if self.format not in WRITERS:
-            raise UserError(f'format={self.format!r} must be one of {", ".join(WRITERS)}.')
-        if not 1 <= self.quality <= 100:
-            raise UserError(f'quality={self.quality} must be from 1 to 100.')
-        if self.limit is not None and self.limit < 1:
-            raise UserError(f'limit={self.limit} must be at least 1.')
-
-    @property
-    def cells(self) -> list[tuple[str, int]]:
-        """All (corruption, severity)."""
-        return [(name, severity) for name in self.corruptions for severity in self.severities]
 
 
 @dataclass
@@ -115,7 +72,7 @@ def build(root: str, out: str, settings: Settings, workers: int = 1, shard: tupl
     tasks = list(_pending(source.images, settings, folder.root, shard))
     report = Report(images=sum(1 for i in range(len(source.images)) if i // CHUNK % shard[1] == shard[0] - 1),
                     refused=list(source.refused) if shard[0] == 1 else [])
-    with _pool(workers) as run:
+    with pool(workers) as run:
         _check_space(run, root, folder.root, settings, tasks)
         _write_shared(source, settings, folder)
         _run_all(run, root, folder.root, settings, tasks, report, show_progress)
@@ -168,29 +125,6 @@ def _pending(images: list[SourceImage], settings: Settings, out: str, shard: tup
             cells = [cell for cell in settings.cells if not is_done(osp.join(out, cell_path(*cell)), number)]
             if cells:
                 yield _Task(number, images[start:start + CHUNK], cells)
-
-
-@contextmanager
-def _pool(workers: int):
-    """A function like map that yields results as they come, over processes that end with this one."""
-    if workers == 1:
-        yield map
-        return
-    # Not by fork: a process that has used OpenCV's threads leaves its children locks that nobody opens.
-    with multiprocessing.get_context('spawn').Pool(workers, _start_worker, (os.getpid(), )) as pool:
-        yield pool.imap_unordered
-
-
-def _start_worker(parent: int) -> None:
-    """One thread a process; and an end when the parent was killed, or it would wait for work for ever."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-    cv2.setNumThreads(1)
 
 
 def _check_space(run, root: str, out: str, settings: Settings, tasks: list[_Task]) -> None:

@@ -14,9 +14,10 @@ import pytest
 
 from mmadasap.corruption import build as building
 from mmadasap.corruption import corrupt
-from mmadasap.corruption.build import Settings, build
+from mmadasap.corruption.build import build
 from mmadasap.corruption.names import CORRUPTIONS
 from mmadasap.corruption.reading import read_image
+from mmadasap.corruption.settings import Settings
 from mmadasap.datasets.shapes import draw_scene, write_shapes
 from mmadasap.errors import UserError
 from tests.corruption.trees import tree
@@ -246,15 +247,6 @@ def test_out_and_source_must_lie_apart(voc, out):
 def test_wrong_shards_and_workers(voc, tmp_path, kwargs, message):
     with pytest.raises(UserError, match=message):
         make(voc, tmp_path / 'c', **kwargs)
-
-
-@pytest.mark.parametrize('kwargs, message', [
-    (dict(severities=(0, )), 'severity=0 is the clean data set'), (dict(severities=(6, )), 'severity=6'),
-    (dict(format='gif'), "format='gif' must be one of png, jpg, webp"), (dict(quality=0), 'quality=0'),
-    (dict(limit=0), 'limit=0')])
-def test_wrong_settings(kwargs, message):
-    with pytest.raises(UserError, match=message):
-        Settings(('fog', ), **kwargs)
 
 
 def test_workers_start_after_threads_of_opencv_have_run(voc, whole, tmp_path):

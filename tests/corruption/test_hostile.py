@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from mmadasap.corruption import corrupt
-from mmadasap.corruption.build import Settings, build
+from mmadasap.corruption.build import build
 from mmadasap.corruption.reading import read_image
+from mmadasap.corruption.settings import Settings
 from mmadasap.datasets.shapes import draw_scene
 from mmadasap.errors import UserError
 from tests.corruption.trees import tree

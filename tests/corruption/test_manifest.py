@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from mmadasap.corruption.build import Settings, build
+from mmadasap.corruption.build import build
 from mmadasap.corruption.manifest import read_copy, read_header, read_records
+from mmadasap.corruption.settings import Settings
 from mmadasap.corruption.verify import verify
 from mmadasap.datasets.shapes import write_shapes
 from mmadasap.errors import UserError

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from mmadasap.corruption import verify as verifying
-from mmadasap.corruption.build import Settings, build
+from mmadasap.corruption.build import build
+from mmadasap.corruption.settings import Settings
 from mmadasap.corruption.verify import verify
 from mmadasap.datasets.shapes import write_shapes
 from mmadasap.errors import UserError

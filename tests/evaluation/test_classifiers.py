@@ -5,7 +5,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmadasap.corruption.build import Settings, build
+from mmadasap.corruption.build import build
+from mmadasap.corruption.settings import Settings
 from mmadasap.datasets.shapes import draw_scene
 from mmadasap.errors import UserError
 from mmadasap.evaluation import evaluate_robustness

@@ -3,9 +3,10 @@ from contextlib import nullcontext
 import pytest
 
 from mmadasap.corruption import corrupt
-from mmadasap.corruption.build import Settings, build
+from mmadasap.corruption.build import build
 from mmadasap.corruption.manifest import StoredCopy
 from mmadasap.corruption.reading import read_image
+from mmadasap.corruption.settings import Settings
 from mmadasap.datasets.shapes import CLASSES, write_shapes
 from mmadasap.errors import UserError
 from mmadasap.evaluation.loaders import check_same_images, clean_loader, corrupted_loader, stored_loader
