@@ -1,5 +1,8 @@
 """Runs on blood cells: SSD on ResNet-50 at 256 pixels, HALP beside AdaSAP_L at two budgets of latency."""
-from runs import PRUNING_HOOK, Run
+from collections.abc import Mapping
+from typing import Any
+
+from runs import PHASE_HOOK, PRUNING_HOOK, Run
 
 FOLDER = 'configs/quickstart/ssd256_r50-w16'
 # Times of one machine, so that everybody's networks are pruned to the same widths.
@@ -28,18 +31,50 @@ def wide() -> Run:
     return Run('bccd-w32_dense', f'{FOLDER}_dense-60e_bccd.py', options, amp=True, measures=('train', ))
 
 
-def pruned(method: str, keep: int, times: int = 1) -> Run:
-    """A method at a share of the latency in percent, for ``times`` as many epochs as the others."""
+def pruned(method: str, keep: int, times: int = 1, suffix: str = '', options: Mapping[str, Any] = {},
+           hooks: Mapping[str, Mapping[str, Any]] = {}) -> Run:
+    """A method at a share of the latency in percent.
+
+    Args:
+        method: Key of METHODS.
+        keep: Percent.
+        times: How many times as many epochs as the others it has.
+        suffix: Of the name, where more differs:
+        options: further settings of the config, and
+        hooks: of its hooks.
+    """
     hook = dict(PHASE, budget=dict(cost='latency', keep=keep / 100), latency_table=LATENCY_TABLE,
                 allocator=dict(solver='halp' if method == 'halp-sgd' else 'exact'))
     config = 'adasap-l' if method == 'adasap-l' else 'halp-sgd'
-    return Run(f'bccd_{method}-latency{keep}{"" if times == 1 else f"-{times}x"}',
-               f'{FOLDER}_{config}-latency50-40e_bccd.py', epochs=times * EPOCHS, hooks={PRUNING_HOOK: hook},
-               start=DENSE, amp=True)
+    return Run(f'bccd_{method}{suffix}-latency{keep}{"" if times == 1 else f"-{times}x"}',
+               f'{FOLDER}_{config}-latency50-40e_bccd.py', options, times * EPOCHS, {PRUNING_HOOK: hook, **hooks},
+               start=DENSE, amp=True, times=times)
+
+
+def searches(keep: int) -> dict[str, Run]:
+    """Label -> run: as many settings for either, half and twice of the learning rate and of what else it has."""
+    found = {}
+    for method in ('halp-sgd', 'adasap-l'):
+        label = METHODS[method]
+        found[label] = pruned(method, keep)
+        for factor in (0.5, 2):
+            found[f'{label}, lr x {factor}'] = pruned(
+                method, keep, suffix=f'-lr-x{factor}', options={'optim_wrapper.optimizer.lr': 0.02 * factor})
+            name, settings = _scaled(method, factor)
+            found[f'{label}, {name} x {factor}'] = pruned(
+                method, keep, suffix=f'-{name.replace(" ", "-")}-x{factor}', **settings)
+    return found
+
+
+def _scaled(method: str, factor: float) -> tuple[str, dict[str, Any]]:
+    if method == 'halp-sgd':
+        return 'weight decay', dict(options={'optim_wrapper.optimizer.weight_decay': 5e-4 * factor})
+    radii = {'optim_wrapper.radius.rho_min': 0.01 * factor, 'optim_wrapper.radius.rho_max': 0.1 * factor}
+    return 'rho', dict(options=radii, hooks={PHASE_HOOK: dict(radius=dict(type='UniformRadius', rho=0.05 * factor))})
 
 
 def one_shot(method: str) -> Run:
-    """Half of the channels cut in one step, then 30 epochs: a setting in which the small network underfits."""
+    """Half of the channels cut in one step, then 30 epochs: a network that has forgotten most and trains briefly."""
     wrappers = dict(sgd={}, sam=dict(type='mmadasap.AdaSAPOptimWrapper', radius=dict(type='UniformRadius', rho=0.05)))
     pruning = dict(type=PRUNING_HOOK, input_size=256, budget=dict(cost='channels', keep=0.5), begin=0, end=1,
                    interval=STEPS_A_EPOCH, importance=dict(type='MagnitudeImportance', normalize='mean'))

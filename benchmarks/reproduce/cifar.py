@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from runs import PRUNING_HOOK, Run
+from runs import PHASE_HOOK, PRUNING_HOOK, Run
 
 FOLDER = 'configs/classification/cifar10/resnet18-w16'
-PHASE_HOOK = 'mmadasap.SharpnessPhaseHook'
-# Output channels of all layers of the dense network.
-NEURONS = 1210
+# Output channels of all layers of the dense network, and of what is left of them at 20 % of the parameters.
+NEURONS, SLIM_NEURONS = 1210, 600
+# Mean over all neurons of AdaSAP_P's radii on the dense network.
+MEAN_RADIUS = 0.084
 METHODS = {
     'magnitude-sgd': 'magnitude + SGD',
     'magnitude-sam': 'magnitude + SAM',
@@ -19,10 +20,16 @@ METHODS = {
     'adasap-taylor': 'AdaSAP, Taylor',
     'adasap-p': 'AdaSAP_P',
     'adasap-p-asam': 'AdaSAP_P with ASAM',
+    'mean-radius': "magnitude + SAM of AdaSAP_P's mean radius",
 }
 # In the paper the greatest radius is the uniform one, with ASAM as well; here ASAM's own for CIFAR-10.
 ASAM = {'optim_wrapper.asam': True, 'optim_wrapper.radius.rho_max': 0.5}
-WITH_ASAM = dict(options=ASAM, hooks={PHASE_HOOK: dict(radius=dict(type='UniformRadius', rho=0.5))})
+VARIANTS = {
+    'adasap-p-asam': dict(options=ASAM, hooks={PHASE_HOOK: dict(radius=dict(type='UniformRadius', rho=0.5))}),
+    # Only against it is what the radii do apart, and not how large they are.
+    'mean-radius': dict(options={
+        'optim_wrapper.radius': dict(_delete_=True, type='UniformRadius', rho=MEAN_RADIUS)}),
+}
 
 
 @dataclass(frozen=True)
@@ -65,8 +72,8 @@ def pruned(setting: Setting, method: str, size: int, suffix: str = '', options: 
         options: further settings of the config, and
         hooks: of its hooks.
     """
-    if method == 'adasap-p-asam':
-        return pruned(setting, 'adasap-p', size, '-asam', **WITH_ASAM)
+    if method in VARIANTS:
+        return pruned(setting, 'adasap-p', size, f'-{method.removeprefix("adasap-p-")}', **VARIANTS[method])
     phase = dict(begin=setting.begin, end=setting.end, interval=setting.interval,
                  budget=dict(cost='parameters', keep=size / 100))
     hooks = {name: dict(hooks.get(name, {})) for name in (PRUNING_HOOK, PHASE_HOOK)}
@@ -97,8 +104,8 @@ def third_steps(setting: Setting, size: int) -> dict[str, Run]:
 def readings(setting: Setting, size: int) -> dict[str, Run]:
     """Label -> AdaSAP_P under every reading of Eq. 2-6 and of the global ranking, the project's default first.
 
-    With a norm for each neuron all radii are divided by the root of their number: the whole weights then move as far
-    as with a global norm. The last row has them as printed.
+    With a norm for each neuron all radii are divided by the root of their number, as it is before and after surgery:
+    the whole weights then move as far as with a global norm. The last row has them as printed.
     """
     default, *others = product(('global', 'neuron'), ('model', 'layer'), ('linear', 'rank'), ('mean', 'none'))
     found = {', '.join(default): pruned(setting, 'adasap-p', size)}
@@ -115,7 +122,7 @@ def _reading(setting: Setting, size: int, norm: str, scope: str, mapping: str, n
     if norm == 'neuron':
         share = NEURONS**-0.5
         radius.update(rho_min=0.01 * share, rho_max=0.1 * share)
-        hooks[PHASE_HOOK] = dict(radius=dict(type='UniformRadius', rho=0.05 * share))
+        hooks[PHASE_HOOK] = dict(radius=dict(type='UniformRadius', rho=0.05 * SLIM_NEURONS**-0.5))
     return pruned(setting, 'adasap-p', size, f'-{norm}-{scope}-{mapping}-{normalize}',
                   {'optim_wrapper.norm_scope': norm, 'optim_wrapper.radius': radius}, hooks)
 
@@ -131,6 +138,9 @@ def searches(setting: Setting, size: int) -> dict[str, Run]:
             name, options, hooks = _scaled(method, factor)
             found[f'{METHODS[method]}, {name} x {factor}'] = pruned(
                 setting, method, size, f'-{name.replace(" ", "-")}-x{factor}', options, hooks)
+    for method, kind in (('taylor-sgd', 'Taylor'), ('magnitude-sgd', 'Magnitude')):
+        raw = dict(importance=dict(type=f'{kind}Importance', normalize='none'))
+        found[f'{METHODS[method]}, raw scores'] = pruned(setting, method, size, '-raw', hooks={PRUNING_HOOK: raw})
     return found
 
 
@@ -140,5 +150,5 @@ def _scaled(method: str, factor: float) -> tuple[str, dict, dict]:
         return 'weight decay', {'optim_wrapper.optimizer.weight_decay': 5e-4 * factor}, {}
     if method == 'magnitude-sam':
         return 'rho', {'optim_wrapper.radius.rho': 0.05 * factor}, {}
-    return 'rho', {'optim_wrapper.radius.rho_max': 0.1 * factor}, {
+    return 'rho', {'optim_wrapper.radius.rho_min': 0.01 * factor, 'optim_wrapper.radius.rho_max': 0.1 * factor}, {
         PHASE_HOOK: dict(radius=dict(type='UniformRadius', rho=0.05 * factor))}

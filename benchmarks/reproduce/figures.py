@@ -105,7 +105,7 @@ def draw_cost(results: dict, bars: dict[str, str], path: str) -> None:
 
 
 def relative_time(result: dict, after: str = 'after') -> Optional[tuple[float, float]]:
-    """Time of a training up to surgery and from there, over that of plain SGD on the dense network for as many epochs.
+    """Time of a training up to surgery and from there, over plain SGD on the dense network for the usual epochs.
 
     Args:
         result: Of one run and seed.
@@ -115,14 +115,15 @@ def relative_time(result: dict, after: str = 'after') -> Optional[tuple[float, f
         (1, 0) for a run that does not prune; None where its steps were not measured.
     """
     cost = result['cost']
-    times, share = cost.get('step_ms'), cost['iterations_before'] / cost['iterations']
-    if times is None:
+    steps, share = cost.get('step_ms'), cost['iterations_before'] / cost['iterations']
+    if steps is None:
         return (1.0, 0.0) if share == 1 else None
-    return share * times['before'] / times['plain'], (1 - share) * times[after] / times['plain']
+    times = RUNS[result['run']].times
+    return times * share * steps['before'] / steps['plain'], times * (1 - share) * steps[after] / steps['plain']
 
 
 def _point(results: dict, run: str, key: str) -> tuple[float, float, float]:
-    start = RUNS[run].start or run
+    start = RUNS[run].reference
     dense = results[start] if start in results else results[run]
     sizes = [r['test']['parameters'] for r in results[run].values()]
     removed = 1 - statistics.mean(sizes) / next(iter(dense.values()))['test']['parameters']

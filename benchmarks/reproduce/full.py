@@ -27,6 +27,7 @@ def voc() -> dict[str, Run]:
     for keep in (40, 20):
         parts |= {f'HALP + SGD, {keep} % of the latency': f'configs/halp/ssd512_r50_halp-sgd-latency{keep}',
                   f'AdaSAP_L, {keep} % of the latency': f'configs/adasap/ssd512_r50_adasap-l-latency{keep}'}
+    names = {label: f'voc_{osp.basename(path).removeprefix("ssd512_r50_")}' for label, path in parts.items()}
     return {
-        label: Run(f'voc_{osp.basename(path).removeprefix("ssd512_r50_")}', f'{path}-{VOC_TAIL}')
+        label: Run(names[label], f'{path}-{VOC_TAIL}', dense=None if label == 'dense' else names['dense'])
         for label, path in parts.items()}

@@ -9,6 +9,7 @@ from typing import Optional
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmengine.utils import get_git_hash
 from runs import Run, checkpoint_path, chosen_checkpoint, pruning_epochs
 from steps import step_times
 
@@ -139,7 +140,8 @@ def versions() -> dict[str, str]:
     providers = importlib.metadata.packages_distributions()
     names = {name: providers[name][0] for name in PACKAGES if name in providers}
     return library_versions() | {
-        name: f'{distribution} {importlib.metadata.version(distribution)}' for name, distribution in names.items()}
+        name: f'{distribution} {importlib.metadata.version(distribution)}' for name, distribution in names.items()} | {
+            'commit': get_git_hash(digits=10)}
 
 
 def _files(root: str) -> list[str]:

@@ -39,7 +39,7 @@ METRICS: dict[str, tuple[str, int, Callable[[dict], Optional[float]]]] = {
     'minutes': ('training, min', 1, lambda r: r['cost']['training_seconds'] / 60),
     'step_before': ('step before surgery', 2, lambda r: _step(r, 'before')),
     'step_after': ('step after surgery', 2, lambda r: _step(r, 'after')),
-    'cost': ('time / dense SGD, equal epochs', 2, lambda r: _whole(relative_time(r))),
+    'cost': ('time / dense SGD', 2, lambda r: _whole(relative_time(r))),
     'masked': ('masked to the end', 2, lambda r: _whole(relative_time(r, 'masked'))),
     'memory': ('peak memory, MB', 0, lambda r: _per(1e6, r['peak_memory_bytes'])),
     'latency': ('latency by the table', 3, lambda r: r.get('latency')),
@@ -87,7 +87,7 @@ def numbers(results: Results, run: str, column: str) -> dict[int, float]:
 
 def _sizes(results: Results, run: str) -> dict[int, float]:
     """Parameters over those of the dense run of that seed."""
-    dense = results.get(RUNS[run].start or run, {})
+    dense = results.get(RUNS[run].reference, {})
     return {seed: result['test']['parameters'] / dense[seed]['test']['parameters']
             for seed, result in results.get(run, {}).items() if seed in dense}
 

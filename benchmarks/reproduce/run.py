@@ -7,7 +7,9 @@ evaluation are kept. report.py makes the tables and figures.
 """
 import argparse
 import json
+import os
 import os.path as osp
+import time
 
 import torch
 from measure import data_hash, measure, versions
@@ -45,7 +47,9 @@ def run_once(run: Run, seed: int, device: str) -> None:
         data_hash=data_hash(cfg), start=run.start, amp=run.amp, versions=versions(), machine=describe_machine(),
         command=f'python benchmarks/reproduce/run.py {run.name} --seeds {seed}')
     about['peak_memory_bytes'] = train(run, seed, device, RUNS)
-    write_json(run.result_path(seed), about | measure(run, cfg))
+    start = time.monotonic()
+    about |= measure(run, cfg)
+    write_json(run.result_path(seed), about | dict(measuring_seconds=time.monotonic() - start))
     print(f'[reproduce] written to {osp.relpath(run.result_path(seed))}; its config and checkpoints are in '
           f'{cfg.work_dir}', flush=True)
 
@@ -82,16 +86,20 @@ def main() -> None:
     parser.add_argument('table', help=f'one of {", ".join(TABLES)}, or the name of one run')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0], help='one training of every row for each')
     parser.add_argument('--only', nargs='+', default=[], help='only rows whose label holds one of these')
-    parser.add_argument('--device', choices=['cpu', 'cuda'], default='cuda' if torch.cuda.is_available() else 'cpu',
-                        help='where to train; with several CUDA devices on all of them')
+    parser.add_argument('--device', choices=['cpu', 'cuda'],
+                        help='where to train and measure, cuda where there is one; with several, training is on all')
     args = parser.parse_args()
+    if args.device == 'cpu':
+        # Before anything asks for devices, so that measuring and the processes that train see none either.
+        os.environ['CUDA_VISIBLE_DEVICES'] = '-1'
+    device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
     todo = [(run, seed) for seed in args.seeds for run in needed(select(args.table, args.only))]
     for i, (run, seed) in enumerate(todo):
         print(f'[reproduce] {i + 1} of {len(todo)}: {run.name}, seed {seed}', flush=True)
         if osp.exists(run.result_path(seed)):
             warn_if_changed(run, seed)
         else:
-            run_once(run, seed, args.device)
+            run_once(run, seed, device)
     if args.table in TABLES:
         print(format_table(TABLES[args.table], read_results()))
     print('[reproduce] done; python benchmarks/reproduce/report.py writes RESULTS.md with all tables and figures')

@@ -19,7 +19,7 @@ ROOT = osp.dirname(osp.dirname(HERE))
 RESULTS = osp.join(HERE, 'results')
 # Below where the program is started, as all of the configs' own paths are.
 WORK_DIR = 'work_dirs/reproduce'
-PRUNING_HOOK = 'mmadasap.ChannelPruningHook'
+PRUNING_HOOK, PHASE_HOOK = 'mmadasap.ChannelPruningHook', 'mmadasap.SharpnessPhaseHook'
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Run:
             'pruning' (loss, accuracy and sharpness right before and after).
         every: Corrupted accuracy is measured on every n-th test image.
         robust: Config whose test data and metrics, with published corrupted images, replace corruption on the fly.
+        dense: Name of the dense run its size is compared with, where it does not start from it.
+        times: How many times as many epochs it has as those it is compared with.
     """
     name: str
     config: str
@@ -49,6 +51,13 @@ class Run:
     measures: tuple[str, ...] = ()
     every: int = 1
     robust: Optional[str] = None
+    dense: Optional[str] = None
+    times: int = 1
+
+    @property
+    def reference(self) -> str:
+        """Name of the dense run."""
+        return self.start or self.dense or self.name
 
     def work_dir(self, seed: int) -> str:
         """Folder of its checkpoints."""

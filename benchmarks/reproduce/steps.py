@@ -8,13 +8,14 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
+from runs import PHASE_HOOK
 from torch import nn
 
 from mmadasap.engine.launch import set_amp
 from mmadasap.engine.networks import adopt_slim_model, build_network, load_network
 from mmadasap.latency import interleaved_medians
 
-PHASE_HOOK, FORMAT_HOOK = 'mmadasap.SharpnessPhaseHook', 'mmadasap.ChannelsLastHook'
+FORMAT_HOOK = 'mmadasap.ChannelsLastHook'
 ROUNDS = 10
 # What a wrapper of ours has beside these is its sharpness.
 PLAIN = ('optimizer', 'constructor', 'paramwise_cfg', 'clip_grad', 'accumulative_counts')

@@ -15,8 +15,9 @@ FIFTH = cifar.Setting('cifar10-10k', dense=60, epochs=30, begin=2, end=4, interv
                       data={'train_dataloader.dataset.every': 5, 'train_dataloader.dataset.pipeline.0.padding': 4,
                             'optim_wrapper.optimizer.lr': 0.1})
 SIZES = (50, 20)
-# 20 %, the paper's second, is below what the narrowest network of this kind takes.
-BUDGETS = (40, 30)
+# The paper's 40 % and, with room to choose, 60 %. Its 20 % is less than a network of 8 channels everywhere takes, which
+# is 25 %; 30 % is near that, with little left to choose.
+BUDGETS = (40, 60, 30)
 WARMUPS = (1, 4, 8, 16)
 ACCURACY = ('size', 'clean', 'corrupted', 'relative')
 
@@ -56,7 +57,7 @@ def detection() -> dict[str, Run]:
     for keep in BUDGETS:
         for name, label in bccd.METHODS.items():
             found[f'{label}, {keep} % of the latency'] = bccd.pruned(name, keep)
-        found[f'exact allocation + SGD, {keep} %, twice the epochs'] = bccd.pruned('exact-sgd', keep, 2)
+    found['exact allocation + SGD, 40 %, twice the epochs'] = bccd.pruned('exact-sgd', 40, 2)
     return found
 
 
@@ -77,12 +78,13 @@ TABLES = {
     'regime': table(regimes(), ('train', *ACCURACY)),
     'table3': table(detection(), ('latency', *ACCURACY, *COST)),
     'table4': table(methods(FIFTH, cifar.METHODS), (*ACCURACY, *COST)),
-    'cifar10': table(methods(WHOLE, [m for m in cifar.METHODS if m != 'adasap-p-asam']), (*ACCURACY, *COST)),
+    'cifar10': table(methods(WHOLE, [m for m in cifar.METHODS if m not in cifar.VARIANTS]), (*ACCURACY, *COST)),
     'search': table(cifar.searches(FIFTH, 20), ACCURACY),
+    'search3': table(bccd.searches(40), ACCURACY),
     'readings': table(cifar.readings(FIFTH, 20), ACCURACY),
-    'table7': table(methods(FIFTH, ['taylor-sgd', 'magnitude-sgd', 'adasap-p']), (
+    'table7': table(methods(FIFTH, ['taylor-sgd', 'magnitude-sgd', 'magnitude-sam', 'mean-radius', 'adasap-p']), (
         'sharpness_before', 'sharpness_after')),
-    'table9': table(methods(FIFTH, ['taylor-sgd', 'magnitude-sgd', 'magnitude-sam', 'adasap-p']), (
+    'table9': table(methods(FIFTH, ['taylor-sgd', 'magnitude-sgd', 'magnitude-sam', 'mean-radius', 'adasap-p']), (
         'loss_before', 'loss_after', 'accuracy_before', 'accuracy_after')),
     'table10': table(cifar.warmups(FIFTH, 20, WARMUPS), ACCURACY),
     'table11': table(cifar.third_steps(FIFTH, 20), ACCURACY),

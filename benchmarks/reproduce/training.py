@@ -1,6 +1,5 @@
 """Trains a run through tools/train.py, in a process of its own, from where it stopped."""
 import json
-import os
 import os.path as osp
 import re
 import shlex
@@ -8,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Optional
 
 import torch
@@ -21,7 +21,7 @@ from mmadasap.fileio import write_json
 def train(run: Run, seed: int, device: str, runs: Mapping[str, Run]) -> Optional[int]:
     """Trains, or goes on; a finished training is left as it is.
 
-    The run it starts from is trained first where its checkpoint is not there, as on a clean checkout.
+    So is the run it starts from, before it: its checkpoint is not there on a clean checkout.
 
     Args:
         run: The run.
@@ -35,18 +35,20 @@ def train(run: Run, seed: int, device: str, runs: Mapping[str, Run]) -> Optional
     Raises:
         UserError: Training failed, or the folder holds the training of another config.
     """
-    start = None if run.start is None else checkpoint_path(resolve(runs[run.start], seed))
-    if start is not None and not osp.exists(start):
+    start = None
+    if run.start is not None:
         train(runs[run.start], seed, device, runs)
+        start = checkpoint_path(resolve(runs[run.start], seed))
     cfg = resolve(run, seed, start)
     noted, mine = osp.join(cfg.work_dir, 'training.json'), training_hash(run, seed, runs)
-    state = _read(noted) or dict(hash=mine, peak_memory_bytes=None)
+    state = _read(noted) or dict(hash='unknown' if osp.exists(checkpoint_path(cfg)) else mine, peak_memory_bytes=None)
     if state['hash'] != mine:
         raise UserError(f'{cfg.work_dir} holds a training of another config ({state["hash"]}, now {mine}); move it '
                         'away to train anew.')
     if not osp.exists(checkpoint_path(cfg)):
         write_json(noted, state)
-        peak = _run(_command(write_config(cfg, osp.join(cfg.work_dir, 'config.py')), run.amp, device), device)
+        peak = _run(_command(write_config(cfg, osp.join(cfg.work_dir, 'config.py')), run.amp, device))
+        peak = _device_memory(cfg.work_dir) if device == 'cuda' else peak
         state['peak_memory_bytes'] = max(peak or 0, state['peak_memory_bytes'] or 0) or None
         write_json(noted, state)
     return state['peak_memory_bytes']
@@ -62,20 +64,22 @@ def _read(path: str) -> Optional[dict]:
 def _command(config: str, amp: bool, device: str) -> list[str]:
     flags = [config, '--resume', '--auto-scale-lr', *(['--amp'] if amp else [])]
     count = torch.cuda.device_count() if device == 'cuda' else 0
+    if device == 'cuda':
+        # As on processors, so that seeds of both can be compared.
+        flags += ['--cfg-options', 'optim_wrapper.dtype=bfloat16'] if amp else []
     if count > 1:
         return ['bash', 'tools/dist_train.sh', config, str(count), *flags[1:]]
     return [sys.executable, 'tools/train.py', *flags]
 
 
-def _run(command: list[str], device: str) -> Optional[int]:
+def _run(command: list[str]) -> Optional[int]:
     """Runs a command to its end and watches its memory, in bytes.
 
     Raises:
         UserError: It fails.
     """
-    hidden = dict(CUDA_VISIBLE_DEVICES='-1') if device == 'cpu' else {}
     peak = None
-    with subprocess.Popen(command, env=os.environ | hidden) as process:
+    with subprocess.Popen(command) as process:
         while process.poll() is None:
             peak = _peak_memory(process.pid) or peak
             time.sleep(1)
@@ -92,3 +96,10 @@ def _peak_memory(process: int) -> Optional[int]:
     except OSError:
         return None
     return 1024 * int(found[1]) if found else None
+
+
+def _device_memory(work_dir: str) -> Optional[int]:
+    """What mmengine logged as the most memory of a device, in bytes."""
+    logs = Path(work_dir).glob('*/vis_data/scalars.json')
+    lines = [json.loads(line) for path in logs for line in path.read_text().splitlines()]
+    return max((line.get('memory', 0) * 1024**2 for line in lines), default=0) or None

@@ -49,6 +49,7 @@ def test_from_configs_to_results_in_any_order(setting, monkeypatch, capfd):
     assert first['test']['parameters'] > 1.9 * second['test']['parameters']
     assert 0 <= first['train'] <= 1 and 'before' not in first
     assert second['before']['accuracy'] >= 0 and second['after']['loss'] > 0
+    assert second['measuring_seconds'] > 0 and 'commit' in second['versions']
     assert {'loss', 'one_step', 'projected'} <= second['after']['sharpness'].keys()
     assert second['test']['corrupted'].keys() == {'fog', 'gaussian_noise'} and second['test']['every'] == 2
     # 20 images in batches of 4, 3 epochs, the phase over after 2.
@@ -65,7 +66,17 @@ def test_the_training_of_another_config_is_not_taken_for_this_one(setting):
     dense = cifar.dense(setting)
     Path(dense.work_dir(0)).mkdir(parents=True)
     (Path(dense.work_dir(0)) / 'training.json').write_text('{"hash": "another", "peak_memory_bytes": 1}')
-    with pytest.raises(UserError, match='toy_dense-seed0 holds a training of another config .another, now .*; move it'):
+    slim = cifar.pruned(setting, 'adasap-p', 50)
+    for run in (dense, slim):
+        with pytest.raises(UserError, match='toy_dense-seed0 holds a training of another config .another, now'):
+            train(run, 0, 'cpu', {dense.name: dense})
+
+
+def test_a_checkpoint_nobody_knows_the_config_of_is_not_taken(setting):
+    dense = cifar.dense(setting)
+    Path(dense.work_dir(0)).mkdir(parents=True)
+    Path(runs.checkpoint_path(resolve(dense, 0))).touch()
+    with pytest.raises(UserError, match='toy_dense-seed0 holds a training of another config .unknown, now'):
         train(dense, 0, 'cpu', {dense.name: dense})
 
 

@@ -1,12 +1,22 @@
 """The list of runs: every one is a config that the project can train, from a start that is in the list, too."""
 from pathlib import Path
 
+import bccd
+import cifar
 import pytest
-from cifar import NEURONS
 from measure import data_roots
 from run import needed, select
-from runs import PRUNING_HOOK, Run, checkpoint_path, chosen_checkpoint, pruning_epochs, resolve, training_hash
-from tables import FIFTH, RUNS, TABLES
+from runs import (
+    PHASE_HOOK,
+    PRUNING_HOOK,
+    Run,
+    checkpoint_path,
+    chosen_checkpoint,
+    pruning_epochs,
+    resolve,
+    training_hash,
+)
+from tables import BUDGETS, FIFTH, RUNS, SIZES, TABLES
 from torch import nn
 
 from mmadasap.engine.networks import build_network
@@ -39,6 +49,32 @@ def test_runs_of_a_table_differ():
         names = [name for _, name in table.rows]
         hashes = {name: training_hash(RUNS[name], 0, RUNS) for name in names}
         assert len(set(names)) == len(names) == len(set(hashes.values()))
+
+
+# What may differ between the methods of a table, at one size: sharpness, scores, allocation and what is in names.
+METHOD_SETTINGS = ('optim_wrapper.type', 'optim_wrapper.radius', 'optim_wrapper.asam',
+                   f'custom_hooks.{PRUNING_HOOK}.importance', f'custom_hooks.{PRUNING_HOOK}.allocator',
+                   f'custom_hooks.{PHASE_HOOK}', 'work_dir', 'experiment_name',
+                   # Variables of the configs, which no runner reads.
+                   'pruning.', 'allocator.')
+
+
+def flat(value, name=''):
+    if isinstance(value, dict):
+        return {k: v for key, part in value.items() for k, v in flat(part, f'{name}.{key}' if name else key).items()}
+    if name == 'custom_hooks':
+        return flat({hook['type']: hook for hook in value}, name)
+    return {name: value}
+
+
+@pytest.mark.parametrize('runs', [
+    [cifar.pruned(FIFTH, method, size) for method in cifar.METHODS] for size in SIZES] + [
+        [bccd.pruned(method, keep) for method in bccd.METHODS] for keep in BUDGETS])
+def test_methods_of_a_table_differ_in_their_method_alone(runs):
+    first, *others = [flat(resolve(run, 0)._cfg_dict.to_dict()) for run in runs]
+    for run, other in zip(runs[1:], others):
+        differing = {key for key in first.keys() | other.keys() if first.get(key) != other.get(key)}
+        assert differing and all(key.startswith(METHOD_SETTINGS) for key in differing), (run.name, differing)
 
 
 def test_options_epochs_and_hooks_arrive():
@@ -90,7 +126,7 @@ def test_the_best_checkpoint_counts_where_the_config_keeps_it(tmp_path):
 
 def test_neurons_are_counted_right():
     model = build_network(resolve(RUNS[f'{FIFTH.prefix}_dense'], 0))
-    assert sum(m.weight.shape[0] for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))) == NEURONS
+    assert sum(m.weight.shape[0] for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))) == cifar.NEURONS
 
 
 def test_a_run_comes_after_the_one_it_starts_from():
