@@ -8,8 +8,9 @@ FOLDER = 'configs/quickstart/ssd256_r50-w16'
 # Times of one machine, so that everybody's networks are pruned to the same widths.
 LATENCY_TABLE = 'benchmarks/reproduce/latency/ssd256_r50-w16_bccd.json'
 DENSE = 'bccd_dense'
-# The second has AdaSAP_L's allocation and HALP's optimizer: only against it is the last one's sharpness alone.
-METHODS = {'halp-sgd': 'HALP + SGD', 'exact-sgd': 'exact allocation + SGD', 'adasap-l': 'AdaSAP_L'}
+# The paper's AdaSAP_L allocates as HALP does, this project's jointly: each has SGD with its own allocation beside it.
+METHODS = {'halp-sgd': 'HALP + SGD', 'exact-sgd': 'exact allocation + SGD', 'adasap-l': 'AdaSAP_L',
+           'adasap-halp': "AdaSAP_L with HALP's allocation"}
 EPOCHS = 40
 # As in the paper's classification, an eighth of the epochs is adaptive: fine-tuning a slim network is the cheap part.
 PHASE = dict(begin=1, end=5, interval=4)
@@ -44,8 +45,8 @@ def pruned(method: str, keep: int, times: int = 1, suffix: str = '', options: Ma
         hooks: of its hooks.
     """
     hook = dict(PHASE, budget=dict(cost='latency', keep=keep / 100), latency_table=LATENCY_TABLE,
-                allocator=dict(solver='halp' if method == 'halp-sgd' else 'exact'))
-    config = 'adasap-l' if method == 'adasap-l' else 'halp-sgd'
+                allocator=dict(solver='halp' if 'halp' in method else 'exact'))
+    config = 'adasap-l' if method.startswith('adasap') else 'halp-sgd'
     return Run(f'bccd_{method}{suffix}-latency{keep}{"" if times == 1 else f"-{times}x"}',
                f'{FOLDER}_{config}-latency50-40e_bccd.py', options, times * EPOCHS, {PRUNING_HOOK: hook, **hooks},
                start=DENSE, amp=True, times=times)
