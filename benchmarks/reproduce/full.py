@@ -1,10 +1,11 @@
-"""The paper's tables of results (1 to 4, 6, 12 to 14), for whoever has ImageNet, VOC and the devices."""
+"""The paper's tables of results (1 to 4, 6, 7, 9 to 14), for whoever has ImageNet, VOC and the devices."""
 import glob
 import os.path as osp
 
-from runs import ROOT, Run
+from runs import PHASE_HOOK, PRUNING_HOOK, ROOT, Run
 
 CLASSIFICATION = 'configs/classification'
+AROUND_PRUNING = ('taylor-sgd', 'magnitude-sgd', 'magnitude-sam', 'adasap-p-sam')
 NETWORKS = {'resnet50': 'ResNet-50', 'mobilenet-v1': 'MobileNet-V1', 'mobilenet-v2': 'MobileNet-V2'}
 VOC_TAIL = '8xb16-800e_voc0712.py'
 
@@ -16,9 +17,37 @@ def imagenet(network: str) -> dict[str, Run]:
         method = osp.basename(path).removeprefix(f'{network}_').removesuffix('-8xb128-90e_in1k.py')
         name = f'imagenet-{network}_{method}'
         found[f'{NETWORKS[network]}, {method}'] = Run(
-            name, path, start=None if name == dense else dense,
-            robust=osp.join(CLASSIFICATION, network, f'{network}_robust_in1k.py'))
+            name, path, start=None if name == dense else dense, robust=_robust(network),
+            measures=('pruning', ) if method.startswith(AROUND_PRUNING) and network == 'resnet50' else ())
     return found
+
+
+def around_pruning() -> dict[str, Run]:
+    """Label -> run of Tables 7 and 9, which are without ASAM."""
+    return {label: run for label, run in imagenet('resnet50').items() if 'pruning' in run.measures}
+
+
+def warmups(epochs: tuple[int, ...]) -> dict[str, Run]:
+    """Label -> AdaSAP_P with a warm-up of so many epochs (Table 10)."""
+    return {f'{begin} epochs': _adasap_p(f'-warmup{begin}', {PRUNING_HOOK: dict(begin=begin, end=begin + 1)})
+            for begin in epochs}
+
+
+def third_steps() -> dict[str, Run]:
+    """Label -> AdaSAP_P with another perturbation in the third step (Table 11)."""
+    adaptive = dict(type='AdaptiveRadius', rho_min=0.01, rho_max=2.0)
+    return {'none': _adasap_p('-then-none', {PHASE_HOOK: dict(radius=None)}),
+            'adaptive': _adasap_p('-then-adaptive', {PHASE_HOOK: dict(radius=adaptive)}), 'uniform': _adasap_p('', {})}
+
+
+def _adasap_p(suffix: str, hooks: dict[str, dict]) -> Run:
+    return Run(f'imagenet-resnet50_adasap-p{suffix}-params40',
+               osp.join(CLASSIFICATION, 'resnet50', 'resnet50_adasap-p-params40-8xb128-90e_in1k.py'), hooks=hooks,
+               start='imagenet-resnet50_dense', robust=_robust('resnet50'))
+
+
+def _robust(network: str) -> str:
+    return osp.join(CLASSIFICATION, network, f'{network}_robust_in1k.py')
 
 
 def voc() -> dict[str, Run]:

@@ -74,6 +74,8 @@ def regimes() -> dict[str, Run]:
 
 
 COST = ('minutes', 'step_before', 'step_after', 'cost', 'masked', 'memory')
+V2 = ('v2', 'relative_v2')
+AROUND = ('sharpness_before', 'sharpness_after', 'loss_before', 'loss_after', 'accuracy_before', 'accuracy_after')
 TABLES = {
     'regime': table(regimes(), ('train', *ACCURACY)),
     'table3': table(detection(), ('latency', *ACCURACY, *COST)),
@@ -82,14 +84,18 @@ TABLES = {
     'search': table(cifar.searches(FIFTH, 20), ACCURACY),
     'search3': table(bccd.searches(40), ACCURACY),
     'readings': table(cifar.readings(FIFTH, 20), ACCURACY),
-    'table7': table(methods(FIFTH, ['taylor-sgd', 'magnitude-sgd', 'magnitude-sam', 'mean-radius', 'adasap-p']), (
-        'sharpness_before', 'sharpness_after')),
-    'table9': table(methods(FIFTH, ['taylor-sgd', 'magnitude-sgd', 'magnitude-sam', 'mean-radius', 'adasap-p']), (
-        'loss_before', 'loss_after', 'accuracy_before', 'accuracy_after')),
+    'table7': table(methods(FIFTH, ['taylor-sgd', 'magnitude-sgd', 'magnitude-sam', 'mean-radius', 'adasap-p']),
+                    AROUND[:2]),
+    'table9': table(methods(FIFTH, ['taylor-sgd', 'magnitude-sgd', 'magnitude-sam', 'mean-radius', 'adasap-p']),
+                    AROUND[2:]),
     'table10': table(cifar.warmups(FIFTH, 20, WARMUPS), ACCURACY),
     'table11': table(cifar.third_steps(FIFTH, 20), ACCURACY),
     'table3-voc': table(full.voc(), ('latency', *ACCURACY, *COST)),
-} | {f'imagenet-{name}': table(full.imagenet(name), (*ACCURACY, 'v2', 'relative_v2')) for name in full.NETWORKS}
+} | {f'imagenet-{name}': table(full.imagenet(name), (*ACCURACY, *V2)) for name in full.NETWORKS} | {
+    'imagenet-tables7-9': table(full.around_pruning(), AROUND),
+    'imagenet-table10': table(full.warmups((5, 10, 20, 30)), (*ACCURACY, *V2)),
+    'imagenet-table11': table(full.third_steps(), (*ACCURACY, *V2)),
+}
 
 
 def _at(setting: cifar.Setting, method: str, size: int) -> str:
@@ -103,9 +109,10 @@ MARGINS = {f'cifar10-{size}': {
         for keep in BUDGETS}
 # Figure -> label -> runs from large to small (paper: Figures 1 and 6).
 CURVES = {
-    'cifar10': {cifar.METHODS[m]: [_at(FIFTH, m, size) for size in SIZES]
+    'cifar10': {cifar.METHODS[m]: [cifar.dense(FIFTH).name, *(_at(FIFTH, m, size) for size in SIZES)]
                 for m in ('taylor-sgd', 'magnitude-sgd', 'magnitude-sam', 'adasap-p')},
-    'bccd': {label: [bccd.pruned(name, keep).name for keep in BUDGETS] for name, label in bccd.METHODS.items()},
+    'bccd': {label: [bccd.DENSE, *(bccd.pruned(name, keep).name for keep in BUDGETS)]
+             for name, label in bccd.METHODS.items()},
 }
 # Label -> run.
 COST_BARS = {label: name for key in ('table3', 'table4') for label, name in TABLES[key].rows if RUNS[name].start}
