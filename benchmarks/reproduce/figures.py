@@ -18,8 +18,8 @@ def figure_titles(results: dict) -> dict[str, str]:
     """File -> title of every figure there are results for."""
     found = {f'margins-{name}.png': f'{list(pair)[1]} - {list(pair)[0]} by corruption, {name}'
              for name, pair in MARGINS.items() if common_seeds(results, list(pair.values()))}
-    found |= {f'size-{name}.png': f'What survives against what is removed, {name}' for name, curves in CURVES.items()
-              if any(run in results for runs in curves.values() for run in runs)}
+    found |= {f'size-{name}.png': f'What survives against what is removed, {name}' for name in CURVES
+              if _curves(results, name)}
     return found | ({'cost.png': 'Training time'} if _bars(results) else {})
 
 
@@ -37,8 +37,7 @@ def draw_figures(results: dict, folder: str) -> list[str]:
             draw_margins({label: mean_result({seed: results[run][seed] for seed in seeds})
                           for label, run in MARGINS[data].items()}, path)
         elif kind == 'size':
-            draw_against_size(results, {
-                label: [run for run in runs if run in results] for label, runs in CURVES[data].items()}, path)
+            draw_against_size(results, _curves(results, data), path)
         else:
             draw_cost(results, _bars(results), path)
     return list(paths.values())
@@ -47,6 +46,12 @@ def draw_figures(results: dict, folder: str) -> list[str]:
 def common_seeds(results: dict, runs: list[str]) -> list[int]:
     """Seeds that all of the runs have."""
     return sorted(set.intersection(*(set(results.get(run, {})) for run in runs)))
+
+
+def _curves(results: dict, name: str) -> dict[str, list[str]]:
+    """Runs there are results for, of every method that has any beside the dense network."""
+    found = {label: [run for run in runs if run in results] for label, runs in CURVES[name].items()}
+    return {label: runs for label, runs in found.items() if runs and runs[-1] != CURVES[name][label][0]}
 
 
 def _bars(results: dict) -> dict[str, str]:
@@ -78,10 +83,8 @@ def draw_against_size(results: dict, curves: dict[str, list[str]], path: str) ->
     figure = Figure(figsize=(4 * len(PANELS), 3.8), layout='constrained')
     for axes, (key, title) in zip(figure.subplots(1, len(PANELS)), PANELS.items()):
         for color, (label, runs) in zip(COLORS, curves.items()):
-            points = sorted(_point(results, run, key) for run in runs)
-            if points:
-                x, mean, spread = zip(*points)
-                axes.errorbar(x, mean, spread, marker='o', capsize=3, label=label, color=color)
+            x, mean, spread = zip(*sorted(_point(results, run, key) for run in runs))
+            axes.errorbar(x, mean, spread, marker='o', capsize=3, label=label, color=color)
         axes.set_xlabel('parameters removed, %')
         axes.set_title(title)
         axes.grid(alpha=0.3)
@@ -99,7 +102,7 @@ def draw_cost(results: dict, bars: dict[str, str], path: str) -> None:
         axes.barh(i, after, left=before, color=COLORS[1], label=None if i else 'after surgery')
     axes.axvline(1, color='black', linewidth=0.8)
     axes.set_yticks(range(len(bars)), list(bars))
-    axes.set_xlabel('training time / dense SGD of as many epochs')
+    axes.set_xlabel('training time / dense SGD')
     axes.legend(fontsize=8)
     _save(figure, path)
 

@@ -113,3 +113,9 @@ def test_published_results_are_of_the_present_configs(monkeypatch):
         assert stated['config_hash'] == training_hash(RUNS[stated['run']], stated['seed'], RUNS), path.name
         assert stated['test'].get('every', 1) == RUNS[stated['run']].every
         assert path.name == f'{stated["run"]}-seed{stated["seed"]}.json'
+
+
+def test_a_method_without_results_has_no_curve():
+    dense = {seed: result(DENSE, seed, 0.5) for seed in (0, 1)}
+    assert 'size-cifar10.png' not in figure_titles({DENSE: dense})
+    assert 'size-cifar10.png' in figure_titles({DENSE: dense, SLIM: {0: result(SLIM, 0, 0.4, 40)}})
