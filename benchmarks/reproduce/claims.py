@@ -116,7 +116,8 @@ DETECTION = {40: ('+0.021', '+0.037', '+0.027'), 30: ('+0.023', '+0.036', '+0.02
 CLAIMS = [
     *(claim for keep, paper in DETECTION.items() for ours, other in (
         ('adasap-l', 'halp-sgd'), ('adasap-halp', 'halp-sgd')) for claim in _detection(keep, ours, other, paper)),
-    *(claim for keep in BUDGETS for claim in _detection(keep, 'adasap-l', 'exact-sgd', CONTROL)),
+    *(claim for keep in BUDGETS for ours, other in (('adasap-l', 'exact-sgd'), ('exact-sgd', 'halp-sgd'))
+      for claim in _detection(keep, ours, other, CONTROL)),
     *_equal_time(),
     *(_time(keep) for keep in BUDGETS),
     *_classification(20, 'adasap-p', 'taylor-sgd', ('+0.0082', '+0.0193', '+0.02')),
