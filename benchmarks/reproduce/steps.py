@@ -74,5 +74,6 @@ def _step(model: nn.Module, batch: Any, wrapper: dict[str, Any], amp: bool) -> C
     cfg = Config(dict(optim_wrapper=wrapper))
     if amp:
         set_amp(cfg)
+        cfg.optim_wrapper.dtype = 'bfloat16'
     built = build_optim_wrapper(model, cfg.optim_wrapper)
     return lambda: model.train_step(batch, built)
