@@ -1,6 +1,12 @@
 """A dense and a pruned run from their configs to their results, through tools/train.py."""
 import json
+import os
+import signal
+import time
+from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
+from threading import Thread
 
 import cifar
 import measure
@@ -10,7 +16,7 @@ import runs
 from mmpretrain.datasets.categories import CIFAR10_CATEGORIES
 from run import run_once, warn_if_changed
 from runs import resolve, training_hash
-from training import train
+from training import alone, train
 
 from mmadasap.corruption.versions import library_versions
 from mmadasap.errors import UserError
@@ -102,3 +108,44 @@ def test_a_trained_run_is_measured_without_training_again(setting, monkeypatch):
     again = json.loads(Path(dense.result_path(0)).read_text())
     assert last.stat().st_mtime_ns == before and all(
         again[key] == whole[key] for key in ('test', 'train', 'cost', 'peak_memory_bytes'))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kill, epochs', [(os.kill, [[*range(1, 9)]]), (os.killpg, [[1], [*range(2, 9)]])],
+                         ids=['the program', 'the training, too'])
+def test_after_a_kill_no_epoch_is_lost_or_trained_twice(setting, kill, epochs):
+    dense = cifar.dense(replace(setting, dense=8))
+    cfg = resolve(dense, 0)
+    program = get_context('fork').Process(target=_train_in_a_group, args=(dense, ))
+    program.start()
+    # What --resume reads, written after the checkpoint.
+    while not (Path(cfg.work_dir) / 'last_checkpoint').exists():
+        assert program.is_alive()
+        time.sleep(0.01)
+    kill(program.pid, signal.SIGKILL)
+    program.join()
+    train(dense, 0, 'cpu', {})
+    logs = [path.read_text().splitlines() for path in sorted(Path(cfg.work_dir).glob('*/vis_data/scalars.json'))]
+    found = [[line['epoch'] for line in map(json.loads, log) if 'loss' in line] for log in logs]
+    assert found == epochs
+
+
+def _train_in_a_group(run):
+    os.setpgrp()
+    train(run, 0, 'cpu', {})
+
+
+def test_one_trains_in_a_folder_at_a_time(tmp_path, capsys):
+    entered = []
+
+    def enter():
+        with alone(str(tmp_path)):
+            entered.append(True)
+
+    with alone(str(tmp_path)):
+        second = Thread(target=enter)
+        second.start()
+        second.join(0.2)
+        assert not entered
+    second.join(10)
+    assert entered and f'waiting for another process that trains in {tmp_path}' in capsys.readouterr().out
