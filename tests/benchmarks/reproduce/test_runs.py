@@ -1,10 +1,12 @@
 """The list of runs: every one is a config that the project can train, from a start that is in the list, too."""
 from pathlib import Path
+from unittest.mock import MagicMock, Mock
 
 import bccd
 import cifar
 import pytest
 from measure import data_roots
+from mmengine.runner import EpochBasedTrainLoop
 from run import needed, select
 from runs import (
     PHASE_HOOK,
@@ -122,6 +124,15 @@ def test_the_best_checkpoint_counts_where_the_config_keeps_it(tmp_path):
         (tmp_path / 'best_pascal_voc_mAP_epoch_790.pth').touch()
         assert chosen_checkpoint(cfg).endswith('best_pascal_voc_mAP_epoch_790.pth') == (name == 'voc_dense')
         (tmp_path / 'best_pascal_voc_mAP_epoch_790.pth').unlink()
+
+
+def test_of_voc_the_last_30_epochs_are_validated():
+    validated, runner = [], Mock()
+    loop = EpochBasedTrainLoop(runner, dataloader=MagicMock(), **{
+        key: value for key, value in resolve(RUNS['voc_dense'], 0).train_cfg.items() if key != 'type'})
+    runner.val_loop.run = lambda: validated.append(loop.epoch)
+    loop.run()
+    assert validated == [*range(771, 801)]
 
 
 def test_neurons_are_counted_right():
