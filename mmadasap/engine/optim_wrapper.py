@@ -7,7 +7,7 @@ from typing import Optional, Union
 
 import torch
 from mmengine.dist import all_reduce
-from mmengine.logging import HistoryBuffer, print_log
+from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
@@ -27,16 +27,16 @@ from mmadasap.sharpness import (
     trace_norms,
 )
 
-# The log needs the last values of a number, and checkpoints not its history through the whole run.
-HISTORY = 1000
+from .step_log import StepLog
 
 
 @OPTIM_WRAPPERS.register_module()
 class AdaSAPOptimWrapper(OptimWrapper):
     """Steps along the gradient at w + eps instead of w: SAM, ASAM and AdaSAP's radii per neuron (Algorithm 1).
 
-    Each update makes two passes over the same preprocessed batch with the same random draws. Norm statistics move once
-    (in the first pass), clipping acts on the second gradient, weights return to w bit for bit before the step, and a
+    Each update makes two passes over the same preprocessed batch with the same random draws, the loss being what the
+    model's ``parse_losses`` makes of its one forward call. Norm statistics, and whatever else the call moves in buffers
+    and frozen parameters, move once (in the first pass), clipping acts on the second gradient, weights return to w bit for bit before the step, and a
     step with a gradient that is not finite in either pass, on any rank, is skipped whole. Under gradient accumulation
     every micro-batch is replayed at w + eps. Radii, both losses and gradient norms and the sharpness between them go to
     the message hub, and so to every visualisation backend, without further synchronisation with the device.
@@ -78,7 +78,7 @@ class AdaSAPOptimWrapper(OptimWrapper):
         self._check('interval', interval, isinstance(interval, int) and interval >= 1, 'a whole number from 1')
         self._check('reuse_scale', reuse_scale, reuse_scale >= 0, 'at least 0')
         self._check('ascent_fraction', ascent_fraction, 0 < ascent_fraction <= 1, 'above 0 and at most 1')
-        self.radius = build_radius(radius)
+        self.radius = radius
         if self.radius is not None and all(p.dim() < 2 for g in self.optimizer.param_groups for p in g['params']):
             raise UserError(f'{type(self).__name__}: radius={radius} needs neurons, but no parameter of the optimizer '
                             'is the weight of a Conv or Linear layer; set radius=None for plain steps, and in place of '
@@ -92,8 +92,18 @@ class AdaSAPOptimWrapper(OptimWrapper):
         self._cycle_open = False
         self._neurons = None
         self._cycle = Cycle()
+        self._log = StepLog(self.message_hub)
         self._perturbation = Perturbation(eta if asam else None, norm_scope)
         self._reused = ReusedDirection(reuse_scale)
+
+    @property
+    def radius(self) -> Optional[object]:
+        """The radius policy; None for plain steps. A dict is built when it is assigned."""
+        return self._radius
+
+    @radius.setter
+    def radius(self, radius: Optional[Union[dict, object]]) -> None:
+        self._radius = build_radius(radius)
 
     def _check(self, name: str, value: object, is_right: bool, wanted: str) -> None:
         if not is_right:
@@ -109,6 +119,7 @@ class AdaSAPOptimWrapper(OptimWrapper):
                 yield
             return
         fraction = 1.0 if self._reuses else self.ascent_fraction
+        self._cycle.expect()
         with (super().optim_context(model), self._of_this_rank(model), note_forward(model, self._cycle.note, fraction),
               self._find_neurons(model)):
             yield
@@ -130,10 +141,14 @@ class AdaSAPOptimWrapper(OptimWrapper):
             raise RuntimeError('AdaSAPOptimWrapper saw no forward call to replay; run the model as '
                                'model.train_step(data, optim_wrapper) does, inside optim_wrapper.optim_context(model) '
                                "with mode='loss'.")
-        self._backward(loss)
-        self._cycle_open = not self.should_update()
-        if not self._cycle_open:
-            self._end_cycle(step_kwargs or {}, zero_kwargs or {})
+        try:
+            self._backward(loss)
+            self._cycle_open = not self.should_update()
+            if not self._cycle_open:
+                self._end_cycle(step_kwargs or {}, zero_kwargs or {})
+        except BaseException:
+            self._abandon(zero_kwargs or {})
+            raise
 
     def state_dict(self) -> dict:
         """The host's state, the number of skipped steps, and the direction that is being reused."""
@@ -151,14 +166,20 @@ class AdaSAPOptimWrapper(OptimWrapper):
         """What the accumulation cycle that begins now does; a change of settings within it waits for the next."""
         self._active_radius = self.radius
         if self.radius is None:
-            self._reused.direction = []
+            self._reused.direction = {}
+            self._log.forget()
         between = self._inner_count // self._accumulative_counts % self.interval != 0
         self._reuses = between and bool(self._reused.direction)
 
     def _of_this_rank(self, model: nn.Module) -> AbstractContextManager:
         """The first pass of a rank keeps its gradient to itself, unless all are to climb along the mean."""
-        own = self.ddp_sync == 'rank' and hasattr(model, 'no_sync')
-        return model.no_sync() if own else nullcontext()
+        if self.ddp_sync == 'global' or not hasattr(model, 'no_sync'):
+            return nullcontext()
+        if getattr(model, 'static_graph', False):
+            raise UserError(f"{type(self).__name__}: ddp_sync='rank' does not work with static_graph=True, which "
+                            "synchronises every pass; set ddp_sync='global', or static_graph=False in "
+                            'model_wrapper_cfg.')
+        return model.no_sync()
 
     @contextmanager
     def _find_neurons(self, model: nn.Module) -> Iterator[None]:
@@ -179,12 +200,16 @@ class AdaSAPOptimWrapper(OptimWrapper):
     def _grads(self) -> list[Tensor]:
         return [t.grad for t in self._neurons.with_gradient().tensors()]
 
+    def _gradients(self) -> dict[int, Tensor]:
+        """Number of a tensor -> its gradient: not every pass need reach every tensor."""
+        return {i: t.grad for i, t in enumerate(self._neurons.tensors()) if t.grad is not None}
+
     def _end_cycle(self, step_kwargs: dict, zero_kwargs: dict) -> None:
         """From the gradient at w to the step."""
-        if self._reuses and self._reused.ready_for(self._grads()):
-            norm = self._reused.add_to(self._grads())
+        if self._reuses and self._reused.ready_for(self._gradients()):
+            norm = self._reused.add_to(self._gradients())
             norm, loss = self._descend(True, norm, step_kwargs)
-            self._log(grad_norm_at_w=norm, loss_at_w=loss)
+            self._log.add(grad_norm_at_w=norm, loss_at_w=loss)
         else:
             self._sharpness_aware_step(step_kwargs, zero_kwargs)
         self.zero_grad(**zero_kwargs)
@@ -193,25 +218,21 @@ class AdaSAPOptimWrapper(OptimWrapper):
     def _sharpness_aware_step(self, step_kwargs: dict, zero_kwargs: dict) -> None:
         climbed, loss = self._climb()
         self.zero_grad(**zero_kwargs)
-        count = self._inner_count
-        try:
-            self._second_pass()
-        except BaseException:
-            self._inner_count = count
-            self._abandon(zero_kwargs)
-            raise
+        self._second_pass()
         self._perturbation.come_back()
         if self.interval > 1:
-            self._reused.note_second(self._grads())
+            self._reused.note_second(self._gradients())
         norm, loss_there = self._descend(climbed, global_norm(self._grads()), step_kwargs)
-        self._log(grad_norm_at_w_eps=norm, loss_at_w_eps=loss_there)
+        self._log.add(grad_norm_at_w_eps=norm, loss_at_w_eps=loss_there)
         if self.ascent_fraction == 1:
-            self._log(sharpness=loss_there - loss)
+            self._log.add(sharpness=loss_there - loss)
 
     def _abandon(self, zero_kwargs: dict) -> None:
-        """After an error in the second pass: as if the cycle had not begun."""
+        """After an error in either pass: as if the cycle had not begun."""
         self._perturbation.come_back()
-        self._cycle.undo_statistics()
+        self._cycle.undo()
+        self._inner_count = self._cycle.begin
+        self._cycle_open = False
         self._cycle.close()
         self.zero_grad(**zero_kwargs)
 
@@ -226,20 +247,20 @@ class AdaSAPOptimWrapper(OptimWrapper):
         weights = [layer.weight for layer in neurons.layers]
         self._unscale(self._grads())
         if self.interval > 1:
-            self._reused.note_first(self._grads())
+            self._reused.note_first(self._gradients())
         radii = self._active_radius(weights, [w.grad for w in weights])
         plain = None if self._perturbation.eta is None else global_norm(self._grads())
         norm = self._perturbation.norm(neurons)
         norm, plain, low, mean, high, loss = read_numbers(
             norm, norm if plain is None else plain, radius_range(radii, norm), self._cycle.take_loss())
-        self._log(rho_min=low, rho_mean=mean, rho_max=high, grad_norm_at_w=plain, loss_at_w=loss)
+        self._log.add(rho_min=low, rho_mean=mean, rho_max=high, grad_norm_at_w=plain, loss_at_w=loss)
         if math.isfinite(norm):
             self._perturbation.climb(neurons, radii, norm)
         return math.isfinite(norm), loss
 
     def _second_pass(self) -> None:
         """Accumulates the gradient of every micro-batch at the present weights."""
-        with self._cycle.again(statistics_are_good=self.ascent_fraction == 1) as calls:
+        with self._cycle.again(first_counts=self.ascent_fraction == 1) as calls:
             for forward, count in calls:
                 self._inner_count = count
                 with super().optim_context(forward.model):
@@ -265,7 +286,7 @@ class AdaSAPOptimWrapper(OptimWrapper):
         self._step_if(bool(agreed), step_kwargs)
         if not agreed:
             self._skip()
-        self._log(skipped_steps=self.skipped_steps)
+        self._log.add(skipped_steps=self.skipped_steps)
         return norm, loss
 
     def _step_if(self, is_finite: bool, step_kwargs: dict) -> None:
@@ -275,15 +296,9 @@ class AdaSAPOptimWrapper(OptimWrapper):
     def _unscale(self, tensors: list[Tensor]) -> None:
         """Takes the loss scale of mixed precision out of ``tensors``; there is none here."""
 
-    def _log(self, **numbers: float) -> None:
-        for name, value in numbers.items():
-            key = f'train/{name}'
-            self.message_hub.log_scalars.setdefault(key, HistoryBuffer(max_length=HISTORY))
-            self.message_hub.update_scalar(key, value)
-
     def _skip(self) -> None:
-        self._cycle.undo_statistics()
-        self._reused.direction = []
+        self._cycle.undo()
+        self._reused.direction = {}
         self.skipped_steps += 1
         print_log(
             f'A gradient is not finite: this step is skipped ({self.skipped_steps} skipped so far).',

@@ -79,11 +79,12 @@ def trace_norms(model: nn.Module) -> Iterator[dict[nn.Module, list[nn.Module]]]:
     followers: dict[nn.Module, list[nn.Module]] = {}
 
     def tag(module, inputs, output):
-        output._mmadasap_layer = module
+        output._mmadasap_layer = module, output._version
 
     def follow(module, inputs):
-        layer = getattr(inputs[0], '_mmadasap_layer', None) if inputs else None
-        if layer is not None and module not in followers.setdefault(layer, []):
+        layer, version = getattr(inputs[0], '_mmadasap_layer', (None, None)) if inputs else (None, None)
+        # An operation in place, as of an activation, leaves the tag and makes another output of it.
+        if layer is not None and inputs[0]._version == version and module not in followers.setdefault(layer, []):
             followers[layer].append(module)
 
     handles = []
@@ -124,8 +125,10 @@ def collect_neurons(model: nn.Module, followers: dict[nn.Module, list[nn.Module]
 
 def _layer(module: nn.Module, norms: list[nn.Module], seen: set[int]) -> NeuronLayer:
     rows = module.weight.shape[0]
-    owned = [(name, p) for owner in (module, *norms) for name, p in owner.named_parameters(recurse=False)]
-    vectors = [(name, p) for name, p in owned if p.shape == (rows, ) and id(p) not in seen and p is not module.weight]
+    # Norms may share their parameters, as heads with a norm for each level do.
+    owned = {p: name for owner in (module, *norms) for name, p in owner.named_parameters(recurse=False)}
+    vectors = [(name, p) for p, name in owned.items()
+               if p.shape == (rows, ) and id(p) not in seen and p is not module.weight]
     seen.add(id(module.weight))
     seen.update(id(p) for _, p in vectors)
     return NeuronLayer(module.weight, tuple(p for _, p in vectors), tuple(name.endswith('bias') for name, _ in vectors))

@@ -1,4 +1,5 @@
 """From scores to perturbation radii, one for each neuron (AdaSAP, Eq. 2-3 as the text intends them)."""
+import math
 from dataclasses import dataclass
 from typing import Union
 
@@ -22,8 +23,8 @@ class UniformRadius:
     rho: float
 
     def __post_init__(self):
-        if not self.rho >= 0:
-            raise UserError(f'UniformRadius: rho={self.rho} must be at least 0.')
+        if not 0 <= self.rho < math.inf:
+            raise UserError(f'UniformRadius: rho={self.rho} must be a number from 0.')
 
     def __call__(self, weights: list[Tensor], grads: list[Tensor]) -> tuple[list[Radius], Radius]:
         """Radii of each layer's neurons, and the radius of tensors no neuron owns."""
@@ -51,9 +52,9 @@ class AdaptiveRadius:
     mapping: str = 'linear'
 
     def __post_init__(self):
-        if not 0 <= self.rho_min <= self.rho_max:
+        if not 0 <= self.rho_min <= self.rho_max < math.inf:
             raise UserError(f'AdaptiveRadius: rho_min={self.rho_min} and rho_max={self.rho_max} must satisfy '
-                             '0 <= rho_min <= rho_max.')
+                             '0 <= rho_min <= rho_max < inf.')
         for name, value, allowed in (('score', self.score, SCORES), ('score_scope', self.score_scope,
                                                                      ('model', 'layer')),
                                      ('mapping', self.mapping, POSITIONS)):
@@ -112,10 +113,12 @@ def build_radius(cfg: Union[dict, UniformRadius, AdaptiveRadius, None]):
     """A radius policy from ``dict(type='AdaptiveRadius' or 'UniformRadius', ...)``; None means one-pass steps.
 
     Raises:
-        UserError: Unknown type, unknown or missing argument, or a value out of range.
+        UserError: Neither of these nor a policy, unknown type, unknown or missing argument, or a value out of range.
     """
-    if not isinstance(cfg, dict):
+    if cfg is None or callable(cfg):
         return cfg
+    if not isinstance(cfg, dict):
+        raise UserError(f"radius={cfg!r} is no policy; write radius=dict(type='UniformRadius', rho={cfg!r}).")
     args = dict(cfg)
     kind = args.pop('type', None)
     if kind not in RADII:

@@ -66,20 +66,32 @@ def part_of_batch(value: Any, size: int, kept: int) -> Any:
     if isinstance(value, torch.Tensor):
         return value[:kept] if _has_rows(value) and len(value) == size else value
     if isinstance(value, (list, tuple)):
-        return value[:kept] if len(value) == size else type(value)(part_of_batch(v, size, kept) for v in value)
+        if len(value) == size and not _are_batches(value):
+            return value[:kept]
+        return _same_kind(value, [part_of_batch(v, size, kept) for v in value])
     return value
 
 
 def batch_size(values: Iterable[Any]) -> int:
-    """Length of the first list or tensor among ``values`` or in the dicts among them; 0 where there is none."""
+    """Length of the first list or tensor among ``values``, in dicts and lists of batches; 0 where there is none."""
     for value in values:
-        if isinstance(value, dict):
-            size = batch_size(value.values())
+        if isinstance(value, dict) or _are_batches(value):
+            size = batch_size(value.values() if isinstance(value, dict) else value)
         else:
             size = len(value) if isinstance(value, (list, tuple)) or _has_rows(value) else 0
         if size:
             return size
     return 0
+
+
+def _are_batches(value: Any) -> bool:
+    """Whether it is a list of several views of a batch: images have three dimensions, batches of them four."""
+    return isinstance(value, (list, tuple)) and len(value) > 0 and all(
+        isinstance(v, torch.Tensor) and v.dim() >= 4 for v in value)
+
+
+def _same_kind(like: Any, values: list) -> Any:
+    return type(like)(*values) if hasattr(like, '_fields') else type(like)(values)
 
 
 def _has_rows(value: Any) -> bool:
@@ -93,7 +105,7 @@ def untouched(value: Any) -> Any:
     if isinstance(value, dict):
         return type(value)({key: untouched(v) for key, v in value.items()})
     if isinstance(value, (list, tuple)):
-        return type(value)(untouched(v) for v in value)
+        return _same_kind(value, [untouched(v) for v in value])
     return copy.deepcopy(value)
 
 

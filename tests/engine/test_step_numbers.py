@@ -42,8 +42,20 @@ def test_numbers_of_the_step_are_in_the_message_hub(tmp_path):
         'train/sharpness': 2.625, 'train/skipped_steps': 0})
 
 
+def test_after_the_last_sharpness_aware_step_its_numbers_are_gone(tmp_path):
+    hub = MessageHub.get_instance(f'gone-{tmp_path.name}')
+    MessageHub._instance_dict.move_to_end(hub.instance_name)
+    model, batch = Quadratic(3.0, 4.0), dict(x=torch.ones(2, dtype=torch.float64))
+    wrapper = AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), radius=SAM)
+    model.train_step(batch, wrapper)
+    wrapper.radius = None
+    hub.update_scalar('train/loss', 1.0)
+    model.train_step(batch, wrapper)
+    assert hub.log_scalars.keys() == {'train/loss'}
+
+
 def test_histories_of_these_numbers_stay_short(monkeypatch, tmp_path):
-    monkeypatch.setattr('mmadasap.engine.optim_wrapper.HISTORY', 4)
+    monkeypatch.setattr('mmadasap.engine.step_log.HISTORY', 4)
     wrapper = dict(type='mmadasap.AdaSAPOptimWrapper', radius=SAM)
     runner = make_runner(tmp_path, wrapper, epochs=3)
     runner.train()

@@ -49,6 +49,34 @@ def test_tensors_no_neuron_owns_are_the_rest_and_none_is_lost():
     assert len(neurons.bias_flags()) == len(neurons.tensors())
 
 
+class Levels(nn.Module):
+    """One conv for two levels, each with a norm of its own, which share gamma and beta."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+        self.norms = nn.ModuleList([nn.BatchNorm2d(4), nn.BatchNorm2d(4)])
+        self.norms[1].weight, self.norms[1].bias = self.norms[0].weight, self.norms[0].bias
+
+    def forward(self, x):
+        return sum(norm(self.conv(x)) for norm in self.norms)
+
+
+def test_a_parameter_that_norms_share_appears_once():
+    model = Levels()
+    (conv, ) = neurons_of(model).layers
+    assert ids(conv.vectors) == ids([model.conv.bias, model.norms[0].weight, model.norms[0].bias])
+    assert conv.is_bias == (True, False, True)
+
+
+@pytest.mark.parametrize('inplace', [False, True])
+def test_a_norm_after_an_activation_is_nobodys(inplace):
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace), nn.BatchNorm2d(4))
+    neurons = neurons_of(model)
+    assert ids(neurons.layers[0].vectors) == ids([model[0].bias])
+    assert ids(neurons.others) == ids(model[2].parameters())
+
+
 def test_frozen_tensors_take_no_part():
     model = Toy()
     model.conv.weight.requires_grad_(False)

@@ -57,6 +57,14 @@ def test_adaptive_radius_by_hand():
     torch.testing.assert_close(bias, torch.tensor([0.4, 0.]))
 
 
+def test_adaptive_radius_with_asam_by_hand():
+    # As above, with rho_max = 0.5 on the first neuron: weight 0.5 T^2 g = 0.5 * 16 * 0.6, bias 0.5 * 0.8.
+    norm = (2.4**2 + 0.8**2)**0.5
+    weight, bias = perturb(toy(), AdaptiveRadius(0.1, 0.5), eta=1.0)
+    torch.testing.assert_close(weight, torch.tensor([[0.5 * 16 * 0.6 / norm], [0.]]))
+    torch.testing.assert_close(bias, torch.tensor([0.5 * 0.8 / norm, 0.]))
+
+
 def test_constant_radius_under_the_global_norm_is_sam_on_random_tensors():
     torch.manual_seed(0)
     w, b, loose = (nn.Parameter(torch.randn(s)) for s in ((4, 3, 2, 2), (4, ), (5, )))

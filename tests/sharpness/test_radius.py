@@ -98,3 +98,14 @@ def test_range_of_radii_by_hand():
     torch.testing.assert_close(radius_range(adaptive, torch.ones(())), torch.tensor([0.1, 1 / 3, 0.5]))
     uniform = radii_of(UniformRadius(2), [1, 2], [5])
     assert radius_range(uniform, torch.ones(())).tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize('bad, message', [
+    (0.05, r"radius=0.05 is no policy; write radius=dict\(type='UniformRadius', rho=0.05\)"),
+    (dict(type='UniformRadius', rho=float('inf')), 'rho=inf'),
+    (dict(type='UniformRadius', rho=float('nan')), 'rho=nan'),
+    (dict(type='AdaptiveRadius', rho_min=0.1, rho_max=float('inf')), 'rho_max=inf'),
+])
+def test_what_is_no_radius_is_refused(bad, message):
+    with pytest.raises(UserError, match=message):
+        build_radius(bad)

@@ -1,10 +1,13 @@
 import random
+from typing import NamedTuple
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from mmadasap.sharpness import RandomState, note_forward, part_of_batch
+from mmadasap.sharpness.replay import batch_size, untouched
 
 
 class Draws(nn.Module):
@@ -89,3 +92,24 @@ def test_a_part_of_a_batch_at_any_depth():
     part = part_of_batch(dict(views=[images, dict(labels=images.view(4, 1))], scale=torch.tensor(2), size=(8, 8)), 4, 1)
     assert part['views'][0].tolist() == [0] and part['views'][1]['labels'].tolist() == [[0]]
     assert part['scale'] == 2 and part['size'] == (8, 8)
+
+
+class Sample(NamedTuple):
+    image: torch.Tensor
+    boxes: list
+
+
+def test_tuples_with_names_stay_what_they_are():
+    sample = Sample(torch.arange(4), [1, 2, 3, 4])
+    assert untouched(sample).boxes == [1, 2, 3, 4] and isinstance(untouched(sample), Sample)
+    part = part_of_batch(sample, 4, 1)
+    assert isinstance(part, Sample) and part.image.tolist() == [0] and part.boxes == [1]
+
+
+@pytest.mark.parametrize('size', [2, 8])
+def test_of_several_views_of_a_batch_all_are_cut(size):
+    views = [torch.zeros(size, 3, 4, 4), torch.ones(size, 3, 4, 4)]
+    assert batch_size([dict(inputs=views)]) == size
+    assert [len(view) for view in part_of_batch(dict(inputs=views), size, 1)['inputs']] == [1, 1]
+    images = [torch.zeros(3, 4, 4)] * size
+    assert batch_size([images]) == size and len(part_of_batch(images, size, 1)) == 1
