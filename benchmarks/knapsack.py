@@ -36,7 +36,7 @@ from mmadasap.pruning import (
     allocate_repriced,
     full_channels,
     solve_multiple_choice,
-    trace_groups,
+    find_groups,
     trace_layers,
 )
 from mmadasap.pruning.candidates import WidthCandidates
@@ -81,7 +81,7 @@ def on_a_network(table: LatencyTable | None, block: int, keeps: list[float]) -> 
     torch.manual_seed(0)
     model = build_network(cfg).eval()
     example = torch.zeros(1, 3, *input_size(cfg))
-    groups = trace_groups(model, example, raw_outputs)
+    groups = find_groups(model, example, raw_outputs)
     network = NetworkCost(trace_layers(model, example, raw_outputs), groups, table or COSTS['macs'])
     kept = full_channels(groups)
     values, terms, current = WidthCandidates(network, block).problem(

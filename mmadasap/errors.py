@@ -1,4 +1,7 @@
 """One class for what a user can mend, and building and checking things from a user's arguments and files."""
+import os.path as osp
+import re
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar, get_args, get_origin
@@ -8,6 +11,16 @@ Built = TypeVar('Built')
 
 class UserError(ValueError):
     """Bad input, configuration or data; the message is one sentence naming the value and the remedy."""
+
+
+def brief(error: Exception) -> str:
+    """An error of somebody else's code in a few words: its type, and its first line or else where it was raised."""
+    text = re.sub(r'\x1b\[[0-9;]*m', '', str(error)).strip()
+    if text:
+        return f'{type(error).__name__}: {text.splitlines()[0][:200]}'
+    frames = traceback.extract_tb(error.__traceback__)
+    return f'{type(error).__name__} in {osp.basename(frames[-1].filename)}, line {frames[-1].lineno}' if frames else \
+        type(error).__name__
 
 
 def build_from(maker: Callable[..., Built], name: str, arguments: Mapping[str, Any]) -> Built:

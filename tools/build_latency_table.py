@@ -9,7 +9,7 @@ from mmadasap.engine.host import raw_outputs
 from mmadasap.engine.launch import run_tool
 from mmadasap.engine.networks import build_network, input_size
 from mmadasap.latency import BACKENDS, DTYPES, Conditions, build_table, sites_of
-from mmadasap.pruning import trace_groups, trace_layers
+from mmadasap.pruning import find_groups, trace_layers
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     cfg = load_config(args.config)
     conditions = Conditions.here(args.device, args.backend, args.dtype, args.batch_size, args.channels_last)
     model, example = build_network(cfg), torch.zeros(1, 3, *input_size(cfg, args.input_size))
-    groups, layers = trace_groups(model, example, raw_outputs), trace_layers(model, example, raw_outputs)
+    groups, layers = find_groups(model, example, raw_outputs), trace_layers(model, example, raw_outputs)
     path = args.out or osp.join('work_dirs', 'latency', osp.splitext(osp.basename(args.config))[0] + '.json')
     table = build_table(sites_of(layers, groups), conditions, args.block, path, args.budget_minutes)
     dense = sum(table(layer, layer.in_width, layer.out_width) for layer in layers)

@@ -2,15 +2,20 @@
 import os.path as osp
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pickle import UnpicklingError
 from typing import Any, Optional
 
 from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from mmadasap.errors import UserError
+from mmadasap.errors import UserError, brief
 from mmadasap.hosts import check_scope
 from mmadasap.pruning import check_spec
+
+from .safe_globals import allow_histories
+
+allow_histories()
 
 SLIM_TYPE = 'mmadasap.SlimModel'
 # How many weights an error names.
@@ -36,8 +41,11 @@ def read_checkpoint(path: str) -> dict:
     check_checkpoint(path)
     try:
         loaded = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    except UnpicklingError as error:
+        raise UserError(f'{path} cannot be read as a checkpoint ({brief(error)}); the file is damaged, or holds objects '
+                        'that torch.load(weights_only=True) refuses: publish it with the program that wrote it.') from None
     except Exception as error:
-        raise UserError(f'{path} cannot be read as a checkpoint ({_brief(error)}); the file is damaged.') from None
+        raise UserError(f'{path} cannot be read as a checkpoint ({brief(error)}); the file is damaged.') from None
     if not isinstance(loaded, dict):
         raise UserError(f'{path} holds a {type(loaded).__name__} where a checkpoint is a dict; give another file.')
     weights = loaded.get('state_dict', loaded)
@@ -104,7 +112,7 @@ def checkpoint_config(checkpoint: dict) -> Config:
     try:
         return Config.fromstring(text, '.py')
     except Exception as error:
-        raise UserError(f"meta['cfg']={shown(text)} cannot be read as a config ({_brief(error)}); the file is "
+        raise UserError(f"meta['cfg']={shown(text)} cannot be read as a config ({brief(error)}); the file is "
                         'damaged.') from None
 
 
@@ -119,7 +127,7 @@ def _config_from_file(path: str) -> Config:
     try:
         return Config.fromfile(path)
     except Exception as error:
-        raise UserError(f'{path} cannot be read as a config ({_brief(error)}); correct it.') from None
+        raise UserError(f'{path} cannot be read as a config ({brief(error)}); correct it.') from None
 
 
 def load_config(path: str) -> Config:
@@ -168,11 +176,6 @@ def check_whole(model: nn.Module, checkpoint: dict) -> None:
     if wrong:
         raise UserError(f'The checkpoint does not fit the model ({len(wrong)} weights: {", ".join(wrong[:SHOWN])}); '
                         'use the config it was trained with.')
-
-
-def _brief(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f'{type(error).__name__}: {lines[0][:200]}' if lines else type(error).__name__
 
 
 def shown(value: Any) -> str:

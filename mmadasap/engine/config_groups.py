@@ -9,7 +9,7 @@ from mmadasap.engine.hooks import ChannelPruningHook
 from mmadasap.engine.host import raw_outputs
 from mmadasap.engine.networks import build_network, input_size
 from mmadasap.errors import build_from
-from mmadasap.pruning import ChannelGroup, trace_groups
+from mmadasap.pruning import ChannelGroup, find_groups
 from mmadasap.registry import type_name
 
 
@@ -29,7 +29,7 @@ def config_groups(cfg: Config,
     example = torch.zeros(1, 3, *input_size(cfg, size))
     if protect is None:
         protect = _protected(cfg)
-    return trace_groups(build_network(cfg), example, raw_outputs, protect)
+    return find_groups(build_network(cfg), example, raw_outputs, protect)
 
 
 def _protected(cfg: Config) -> tuple[str, ...]:

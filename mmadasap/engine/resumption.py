@@ -57,6 +57,15 @@ def masks_of(state: dict) -> Optional[dict]:
     return masks
 
 
+def due_of(state: dict) -> Optional[float]:
+    """The budget of a pruning step that waited for the end of a cycle of gradient accumulation; None without one.
+
+    Raises:
+        UserError: Naming the key and its value.
+    """
+    return None if state.get('due') is None else entry(state, 'due', (float, int), 'channel_pruning')
+
+
 def entry(holder: dict, key: str | int, kind: type | tuple[type, ...], where: str = '') -> Any:
     """The value of ``key``, which must be of a kind.
 

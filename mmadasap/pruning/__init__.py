@@ -4,11 +4,13 @@ from .allocator import Allocator
 from .branches import Branch, IdentityPath, find_branches
 from .budget import Budget
 from .cost import COSTS, LayerShape, NetworkCost, count_parameters, trace_layers
-from .groups import LAYER_TYPES, ChannelGroup, Member, TraceError, format_groups, trace_groups
+from .graph import LAYER_TYPES, TraceError
+from .groups import ChannelGroup, Member, format_groups, trace_groups
 from .importance import IMPORTANCES, MagnitudeImportance, TaylorImportance, build_importance, register_importance
 from .joint_problem import CostTerm
 from .knapsack import solve_multiple_choice
 from .masks import ChannelMask, Cuts, full_channels, mask_optimizer, model_tensors, tensor_cuts
+from .proof import find_groups
 from .pruner import ChannelPruner
 from .ranking import BudgetError, check_reachable, keep_best
 from .schedule import PruningSchedule
@@ -21,7 +23,7 @@ __all__ = [
     'ChannelPruner', 'CostTerm', 'Cuts', 'IMPORTANCES', 'IdentityPath', 'LAYER_TYPES', 'LayerShape',
     'MagnitudeImportance', 'Member', 'NetworkCost', 'PruningSchedule', 'TaylorImportance', 'TraceError', 'allocate',
     'allocate_halp', 'allocate_repriced', 'branch_mismatches', 'build_importance', 'channel_spec', 'check_reachable',
-    'check_spec', 'count_parameters', 'describe_mismatches', 'find_branches', 'format_groups', 'full_channels',
+    'check_spec', 'count_parameters', 'describe_mismatches', 'find_branches', 'find_groups', 'format_groups', 'full_channels',
     'keep_best', 'mask_optimizer', 'model_tensors', 'output_width', 'rebuild', 'refuse_other_widths',
     'register_importance', 'slim', 'solve_multiple_choice', 'tensor_cuts', 'trace_groups', 'trace_layers',
     'width_mismatches'

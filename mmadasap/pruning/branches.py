@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .groups import LAYER_TYPES, ChannelGroup, traceable
+from .graph import LAYER_TYPES, traceable
+from .groups import ChannelGroup
 from .masks import Cuts, Kept
 
 

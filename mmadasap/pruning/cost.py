@@ -10,7 +10,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from .branches import Branch
 from .grouped import is_depthwise, is_grouped
-from .groups import LAYER_TYPES, ChannelGroup
+from .graph import LAYER_TYPES, written_width
+from .groups import ChannelGroup
 from .masks import Kept
 from .operations import Operation, trace_operations
 
@@ -80,8 +81,7 @@ def trace_layers(model: nn.Module, example: Tensor, forward: Callable[[nn.Module
     names = {m: n for n, m in model.named_modules() if isinstance(m, (*LAYER_TYPES, _BatchNorm))}
 
     def note(module, inputs, output):
-        out_width = module.weight.shape[0] if module.weight is not None else module.num_features
-        positions[names[module]] = positions.get(names[module], 0) + output[0].numel() // out_width
+        positions[names[module]] = positions.get(names[module], 0) + output[0].numel() // written_width(module)
 
     handles = [m.register_forward_hook(note) for m in names]
     training = {m: m.training for m in model.modules()}

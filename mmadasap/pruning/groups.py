@@ -1,6 +1,5 @@
 """Which channels live or die together: traced from the model, never written down by hand."""
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
@@ -9,16 +8,10 @@ import torch_pruning as tp
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmadasap.errors import UserError
+from mmadasap.errors import brief
 
+from .graph import LAYER_TYPES, TraceError, flatten_tensors, output_layers, traceable
 from .grouped import tie_grouped
-
-LAYER_TYPES = (nn.Conv2d, nn.Linear)
-
-
-class TraceError(UserError):
-    """A model whose channel groups cannot be found."""
-
 
 @dataclass(frozen=True)
 class Member:
@@ -88,14 +81,13 @@ def trace_groups(model: nn.Module,
             # torch-pruning switches to eval mode once more, and with it freezes what the backbone freezes.
             graph.build_dependency(
                 model, example, lambda m, x: flatten_tensors(forward(m.requires_grad_(True), x)), verbose=False)
-            leaving, ran = _output_layers(model, example, forward)
+            leaving, ran = output_layers(model, example, forward)
+            owners = _vector_owners(model)
+            groups = [_to_group(graph, found, names, owners) for found in graph.get_all_groups(
+                root_module_types=LAYER_TYPES)]
         except Exception as error:
             raise TraceError(f'{type(model).__name__} cannot be traced with an input of shape {tuple(example.shape)} '
-                             f'({type(error).__name__}: {error}); check input_size, or leave out pruning for this '
-                             'model.') from error
-        owners = _vector_owners(model)
-        groups = [_to_group(graph, found, names, owners) for found in graph.get_all_groups(
-            root_module_types=LAYER_TYPES)]
+                             f'({brief(error)}); check input_size, or leave out pruning for this model.') from error
     if not groups:
         raise TraceError(f'{type(model).__name__} has no Conv2d or Linear layer on the way to its outputs, so there is '
                          'nothing to prune.')
@@ -119,67 +111,6 @@ def format_groups(groups: Iterable[ChannelGroup]) -> str:
         rows.append((g.name, str(g.width), str(len(g.modules('out'))), str(len(g.modules('in'))), g.protected or ''))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return '\n'.join('  '.join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in rows)
-
-
-@contextmanager
-def traceable(model: nn.Module) -> Iterator[set[nn.Parameter]]:
-    """Eval mode with gradients for every parameter, so that autograd's graph shows the whole forward pass.
-
-    Yields the parameters that are frozen.
-    """
-    training = {m: m.training for m in model.modules()}
-    trained = {p: p.requires_grad for p in model.parameters()}
-    # Backbones freeze their first stages whenever the mode changes, so the mode comes first.
-    model.eval()
-    frozen = {p for p in trained if not p.requires_grad}
-    # A model nobody trains, such as an averaged copy, has no stages that are kept from training.
-    frozen = frozen if len(frozen) < len(trained) else set()
-    model.requires_grad_(True)
-    try:
-        with torch.enable_grad():
-            yield frozen
-    finally:
-        for p, flag in trained.items():
-            p.requires_grad_(flag)
-        for module, mode in training.items():
-            module.training = mode
-
-
-def flatten_tensors(outputs: Any) -> list[Tensor]:
-    """The tensors in nested lists, tuples and dicts, in order."""
-    if isinstance(outputs, Tensor):
-        return [outputs]
-    if isinstance(outputs, dict):
-        outputs = list(outputs.values())
-    if isinstance(outputs, (list, tuple)):
-        return [t for item in outputs for t in flatten_tensors(item)]
-    return []
-
-
-def _output_layers(model, example, forward) -> tuple[set[nn.Module], set[nn.Module]]:
-    """Layers from which a model output is reached without passing another layer, and all layers that ran."""
-    layer_of: dict[Any, nn.Module] = {}
-
-    def note(module, inputs, output):
-        layer_of[output.grad_fn] = module
-
-    handles = [m.register_forward_hook(note) for m in model.modules() if isinstance(m, LAYER_TYPES)]
-    try:
-        stack = [t.grad_fn for t in flatten_tensors(forward(model, example))]
-    finally:
-        for handle in handles:
-            handle.remove()
-    seen, found = set(), set()
-    while stack:
-        node = stack.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if node in layer_of:
-            found.add(layer_of[node])
-        else:
-            stack += [parent for parent, _ in node.next_functions]
-    return found, set(layer_of.values())
 
 
 def _vector_owners(model: nn.Module) -> dict[nn.Parameter, str]:

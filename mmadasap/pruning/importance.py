@@ -8,7 +8,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmadasap.errors import UserError, build_from
 
-from .groups import LAYER_TYPES, ChannelGroup, Member
+from .graph import LAYER_TYPES
+from .groups import ChannelGroup, Member
 from .masks import Kept
 
 Scores = dict[str, Tensor]
@@ -166,9 +167,10 @@ class TaylorImportance:
     @staticmethod
     def _taylor(model: nn.Module, group: ChannelGroup) -> Tensor:
         layers = _written(model, group, LAYER_TYPES)
-        norms = [(n, m) for n, m in _written(model, group, (_BatchNorm, )) if n.affine]
+        # A frozen norm sees no gradient, and a shared layer may have a norm for each of its uses.
+        norms = [(n, m) for n, m in _written(model, group, (_BatchNorm, )) if n.affine and n.weight.requires_grad]
         terms = []
-        for module, member in norms if len(norms) == len(layers) else layers:
+        for module, member in norms if len(norms) >= len(layers) else layers:
             tensors = [module.weight, module.bias] if isinstance(module, _BatchNorm) else [module.weight]
             for t in tensors:
                 products = torch.zeros_like(t) if t.grad is None else t * t.grad

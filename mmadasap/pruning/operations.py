@@ -8,7 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmadasap.errors import UserError, build_from, check_types
 
-from .groups import LAYER_TYPES, flatten_tensors, traceable
+from .graph import LAYER_TYPES, flatten_tensors, traceable, written_width
 
 # Autograd's names of what runs between layers.
 FOLLOWING = {
@@ -139,7 +139,7 @@ def _attach(node: Any, producer_of: dict, model: nn.Module, found: dict[str, lis
     if kind is None or len(shape) < 2 or not is_between_tensors:
         return
     names = _sources(node, producer_of, list(found), {})
-    if sum(model.get_submodule(name).weight.shape[0] for name in names) == shape[1]:
+    if sum(written_width(model.get_submodule(name)) for name in names) == shape[1]:
         for name in dict.fromkeys(names):
             found[name].append(_following_operation(node, kind, shape))
 

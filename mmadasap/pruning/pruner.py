@@ -12,9 +12,9 @@ from .allocator import Allocator
 from .branches import find_branches, remove, silence
 from .budget import Budget
 from .cost import COSTS, LayerCost, NetworkCost, count_parameters, trace_layers
-from .groups import trace_groups
 from .importance import Importance
 from .masks import ChannelMask, Kept, check_kept, full_channels, mask_optimizer, model_tensors, tensor_cuts
+from .proof import find_groups
 from .ranking import check_reachable, keep_best
 from .surgery import slim
 
@@ -46,7 +46,7 @@ class ChannelPruner:
                  importance: Importance, protect: Sequence[str], allocator: Optional[Allocator] = None,
                  latency: Optional[LayerCost] = None):
         self.model, self.importance = model, importance
-        self.groups = trace_groups(model, example, forward, protect)
+        self.groups = find_groups(model, example, forward, protect)
         self.kept = full_channels(self.groups)
         layers, totals = trace_layers(model, example, forward), dict(parameters=count_parameters(model))
         known = COSTS if latency is None else COSTS | dict(latency=latency)

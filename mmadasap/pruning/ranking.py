@@ -62,7 +62,8 @@ def check_reachable(groups: list[ChannelGroup], cost: Callable[[Kept], float], b
 def _refuse_below(least: float, budget: float) -> None:
     if least > budget:
         raise BudgetError(f'A budget of {budget:.6g} cannot be met: with one channel left in every prunable group the '
-                          f'network still costs {least:.6g}; raise the budget or protect less.')
+                          f'network still costs {least:.6g}; raise the budget or protect less (tools/print_groups.py '
+                          'CONFIG shows what is protected, and why).')
 
 
 def live_scores(group: ChannelGroup, scores: Scores, kept: Kept) -> tuple[Tensor, Tensor]:

@@ -38,9 +38,9 @@ class PruningSchedule:
         Raises:
             UserError: Naming both values.
         """
-        if not 0 <= begin < end:
-            raise UserError(f'The pruning phase must end after it begins, but begin={begin} and end={end}; move one '
-                             'of them.')
+        if not all(isinstance(value, int) for value in (begin, end)) or not 0 <= begin < end:
+            raise UserError(f'The pruning phase must end after it begins, at whole numbers from 0, but begin={begin!r} '
+                             f'and end={end!r}; move one of them.')
 
     @classmethod
     def of_iterations(cls, begin: int, end: int, interval: int, max_iters: int) -> 'PruningSchedule':
@@ -93,7 +93,8 @@ class PruningSchedule:
         if step == self.steps:
             return target
         done = step / self.steps
-        return math.exp(done * math.log(target) + (1 - done) * math.log(dense))
+        # Rounding must not take a channel where all are to be kept.
+        return max(target, math.exp(done * math.log(target) + (1 - done) * math.log(dense)))
 
     def is_over(self, iteration: int) -> bool:
         """Whether the phase has ended after ``iteration``."""

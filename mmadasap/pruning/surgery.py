@@ -49,7 +49,7 @@ def _select(tensor: Tensor, dims: Mapping[int, Tensor]) -> Tensor:
 
 
 def _update_widths(module: nn.Module) -> None:
-    rows = module.weight.shape[0]
+    rows = len(next(t for t in (module.weight, getattr(module, 'running_mean', None)) if t is not None))
     if isinstance(module, nn.Conv2d):
         if module.groups > 1:
             module.groups = rows // (module.out_channels // module.groups)

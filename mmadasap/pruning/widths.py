@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from mmadasap.errors import UserError
 
 from .branches import IdentityPath
-from .groups import LAYER_TYPES
+from .graph import LAYER_TYPES
 from .specification import OUTPUT_WIDTHS, ChannelSpec
 
 # How many weights an error names.

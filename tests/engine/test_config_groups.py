@@ -4,7 +4,7 @@ from mmengine.config import Config
 from mmadasap.engine import config_groups as module
 from mmadasap.engine.config_groups import config_groups
 from mmadasap.errors import UserError
-from mmadasap.pruning import trace_groups
+from mmadasap.pruning import find_groups
 from tests.engine.hooks.test_channel_pruning_hook import pruning
 from tests.toy_detector import toy_detector
 
@@ -49,9 +49,9 @@ def test_the_network_is_traced_at_its_own_size(monkeypatch):
 
     def note(model, example, *args):
         seen.append(tuple(example.shape))
-        return trace_groups(model, example, *args)
+        return find_groups(model, example, *args)
 
-    monkeypatch.setattr(module, 'trace_groups', note)
+    monkeypatch.setattr(module, 'find_groups', note)
     config_groups(config([hook() | dict(input_size=(32, 64))]))
     config_groups(config([hook()]), size=(64, 32))
     assert seen == [(1, 3, 32, 64), (1, 3, 64, 32)]

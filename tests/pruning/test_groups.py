@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from mmadasap.pruning import TraceError, format_groups, trace_groups
 from tests.toys import ResidualNet, randomize, values
@@ -106,3 +107,41 @@ def test_errors_name_the_model(model, protect, message):
 def test_the_table_shows_every_group():
     text = format_groups(groups_of(ResidualNet()).values())
     assert len(text.splitlines()) == 4 and 'fc is an output of the network' in text
+
+
+class Checkpointed(nn.Module):
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 6, 1), nn.Conv2d(6, 2, 1)
+        self.with_cp = True
+
+    def forward(self, x):
+        x = self.a(x)
+        return self.c(checkpoint(self.b, x, use_reentrant=True) if self.with_cp else self.b(x))
+
+
+def test_gradient_checkpointing_is_off_while_tracing():
+    model = Checkpointed()
+    groups = trace_groups(model, torch.randn(1, 3, 8, 8), call)
+    assert {g.name: g.protected for g in groups if g.name != 'c'} == dict(a=None, b=None) and model.with_cp
+
+
+def test_a_layer_outside_autograd_is_named():
+
+    def forward(model, x):
+        with torch.no_grad():
+            x = model.a(x)
+        return model.c(model.b(x))
+
+    with pytest.raises(TraceError, match='a runs where autograd does not follow'):
+        trace_groups(Checkpointed(), torch.randn(1, 3, 8, 8), forward)
+
+
+def test_an_error_without_words_is_told_by_its_place():
+
+    def forward(model, x):
+        raise AssertionError
+
+    with pytest.raises(TraceError, match=r'AssertionError in test_groups.py, line \d+'):
+        trace_groups(Checkpointed(), torch.randn(1, 3, 8, 8), forward)

@@ -95,6 +95,39 @@ def test_taylor_uses_norms_where_every_layer_has_one():
     assert importance.scores(net, groups, full_channels(groups))['0'].tolist() == [6.0, 5.0]
 
 
+def with_gradients(net):
+    """Every weight and its gradient 1, so that a term counts how many numbers it sums."""
+    for p in net.parameters():
+        p.data.fill_(1.0)
+        p.grad = torch.ones_like(p) if p.requires_grad else None
+    groups = traced(net)
+    importance = TaylorImportance('none')
+    importance.observe(net, groups)
+    return importance.scores(net, groups, full_channels(groups))
+
+
+def test_taylor_goes_by_the_weights_where_the_norm_is_frozen():
+    net = nn.Sequential(nn.Conv2d(1, 2, 1, bias=False), nn.BatchNorm2d(2), nn.Conv2d(2, 1, 1))
+    assert with_gradients(net)['0'].tolist() == [2.0, 2.0]
+    net[1].requires_grad_(False)
+    assert with_gradients(net)['0'].tolist() == [1.0, 1.0]
+
+
+def test_taylor_adds_up_the_norms_of_all_uses_of_a_layer():
+
+    class Shared(nn.Module):
+
+        def __init__(self):
+            super().__init__()
+            self.conv, self.last = nn.Conv2d(1, 2, 1, bias=False), nn.Conv2d(2, 1, 1)
+            self.norms = nn.ModuleList([nn.BatchNorm2d(2) for _ in range(3)])
+
+        def forward(self, x):
+            return [self.last(norm(self.conv(x))) for norm in self.norms]
+
+    assert with_gradients(Shared())['conv'].tolist() == [6.0, 6.0]
+
+
 def test_state_goes_on():
     net = plain()
     groups = traced(net)

@@ -45,3 +45,10 @@ def test_epochs():
 def test_phases_that_do_not_fit_are_refused(make, message):
     with pytest.raises(UserError, match=message):
         make()
+
+
+def test_where_all_is_kept_no_step_asks_for_less():
+    # exp(log(x)) of these lies below x.
+    schedule = PruningSchedule(0, 41, 1)
+    for dense in (385.3e6, 0.1, 3.0):
+        assert all(schedule.budget_at(i, dense, dense) >= dense for i in range(1, 42))

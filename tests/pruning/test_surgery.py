@@ -15,6 +15,7 @@ from mmadasap.pruning import (
     slim,
     tensor_cuts,
     trace_groups,
+    trace_layers,
 )
 from tests.toys import ResidualNet, randomize, values
 
@@ -59,6 +60,23 @@ def test_every_width():
     assert (model.conv2.in_channels, model.conv2.out_channels, model.norm2.num_features) == (4, 5, 5)
     assert (model.depthwise.in_channels, model.depthwise.out_channels, model.depthwise.groups) == (5, 5, 5)
     assert (model.fc.in_features, model.fc.out_features) == (5, 3)
+
+
+def test_norms_without_weights_become_narrower_too():
+    model = nn.Sequential(nn.Conv2d(3, 6, 1), nn.BatchNorm2d(6, affine=False), nn.Conv2d(6, 2, 1)).eval()
+    model[1].running_mean.normal_()
+    x = torch.randn(1, 3, 4, 4)
+    groups = trace_groups(model, x, call)
+    cuts = tensor_cuts(model, groups, full_channels(groups) | {'0': torch.arange(6) > 1})
+    ChannelMask(model_tensors(model), cuts).apply()
+    masked = model(x)
+    slim(model, cuts)
+    assert model[1].num_features == len(model[1].running_mean) == 4
+    torch.testing.assert_close(model(x), masked)
+    spec = channel_spec(model, ['0', '1', '2'], [])
+    again = rebuild(nn.Sequential(nn.Conv2d(3, 6, 1), nn.BatchNorm2d(6, affine=False), nn.Conv2d(6, 2, 1)), spec)
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(again.eval()(x), model(x)) and len(trace_layers(model, x, call)) == 3
 
 
 OPTIMIZERS = [

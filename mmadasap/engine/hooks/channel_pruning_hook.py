@@ -24,7 +24,7 @@ from mmadasap.engine.host import (
 from mmadasap.engine.latency_log import load_table, log_times
 from mmadasap.engine.origin import record_origin
 from mmadasap.engine.plain_checkpoint import make_plain, make_resumable
-from mmadasap.engine.resumption import check_resumable, masks_of
+from mmadasap.engine.resumption import check_resumable, due_of, masks_of
 from mmadasap.engine.slim_config import slim_config, write_config
 from mmadasap.errors import UserError, build_from
 from mmadasap.latency import LatencyTable
@@ -87,6 +87,8 @@ class ChannelPruningHook(Hook):
         self._phase = (begin, end, interval)
         self.by_epoch = by_epoch
         self.importance = build_importance(importance)
+        if isinstance(protect, str):
+            raise UserError(f"ChannelPruningHook: protect={protect!r} must be several names; write ({protect!r}, ).")
         self.protect = tuple(protect)
         self.allocator = None if allocator is None else dict(allocator)
         build_from(Allocator, 'allocator', self.allocator or {})
@@ -108,7 +110,7 @@ class ChannelPruningHook(Hook):
         self.schedule = self._make_schedule(runner)
         if not runner._resume:
             self._parent = runner._load_from
-        if self.schedule.is_over(runner.iter):
+        if self.schedule.is_over(runner.iter) and self._due is None:
             if self.channels is None:
                 raise UserError(f'Training resumes at iteration {runner.iter}, after the pruning phase '
                                 f'(end={self.schedule.end}), from a checkpoint without a pruned network; resume from '
@@ -143,7 +145,7 @@ class ChannelPruningHook(Hook):
         """
         masks = None if self._pruner is None else self._pruner.state_dict()
         checkpoint['channel_pruning'] = dict(
-            masks=masks, channels=self.channels, budget=asdict(self.budget), parent=self._parent)
+            masks=masks, channels=self.channels, budget=asdict(self.budget), parent=self._parent, due=self._due)
         if self.channels is not None and 'model' in runner.cfg:
             text = self._slim_config(runner).pretty_text
             checkpoint['meta']['cfg'] = text
@@ -168,7 +170,7 @@ class ChannelPruningHook(Hook):
                                'checkpoint.')
         if runner._resume and 'channel_pruning' in checkpoint:
             state = checkpoint['channel_pruning']
-            self._resumed, self._parent = masks_of(state), state.get('parent')
+            self._resumed, self._parent, self._due = masks_of(state), state.get('parent'), due_of(state)
 
     def _make_schedule(self, runner) -> PruningSchedule:
         begin, end, interval = self._phase

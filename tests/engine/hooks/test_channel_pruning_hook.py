@@ -157,6 +157,39 @@ def test_inside_an_accumulation_cycle_pruning_waits_for_its_step(tmp_path, impor
     assert all(watch.clean)
 
 
+@pytest.mark.parametrize('stop', [2, 3])
+def test_a_pruning_step_that_waits_for_the_end_of_a_cycle_survives_a_resume(tmp_path, stop):
+    # With a step after every iteration those after 3 (in the middle of the phase) and 9 (at its end) are within cycles.
+    wrapper, hooks = dict(SAM, accumulative_counts=2), [pruning(interval=1)]
+    make_runner(tmp_path / 'first', wrapper, hooks, epochs=5).train()
+    checkpoint = tmp_path / f'first/epoch_{stop}.pth'
+    due = torch.load(checkpoint, weights_only=True)['channel_pruning']['due']
+    assert (due is None) == (stop == 2)
+    watch = Watch()
+    resumed = make_runner(tmp_path / 'second', wrapper, hooks, epochs=5, resume=True, load_from=str(checkpoint))
+    resumed.register_hook(watch)
+    resumed.train()
+    assert resumed.model.net.conv1.out_channels == watch.live[-1] < 6 and all(watch.clean)
+    assert (tmp_path / 'second/slim.py').exists()
+
+
+def test_a_budget_of_everything_keeps_every_channel(tmp_path):
+    runner = make_runner(tmp_path, SGD, [pruning(interval=1, keep=1.0)], epochs=3)
+    runner.train()
+    assert runner.model.net.conv1.out_channels == 6 and runner.model.net.stem.out_channels == 8
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(protect='net.stem'), r"protect='net.stem' must be several names; write \('net.stem', \)"),
+    (dict(begin='2'), "whole numbers from 0, but begin='2'"),
+])
+def test_wrong_arguments_are_one_sentence(kwargs, message):
+    settings = pruning(**kwargs)
+    settings.pop('type')
+    with pytest.raises(UserError, match=message):
+        ChannelPruningHook(**settings)
+
+
 def test_pruning_a_slim_network_again_keeps_all_its_widths(tmp_path):
     first = make_runner(tmp_path / 'a', SGD, [pruning()], epochs=3)
     first.train()
