@@ -1,11 +1,14 @@
 """The host libraries, mmdet and mmpretrain: either may be absent, and where their tools differ."""
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Optional
 
 from mmengine.config import Config
 from mmengine.registry import Registry
 
-from mmadasap.errors import UserError
+from mmadasap.errors import UserError, brief
 
 
 @dataclass(frozen=True)
@@ -14,12 +17,14 @@ class Host:
 
     Attributes:
         purpose: What it is for.
+        fork: Name of the maintained fork's package, which has the same import name.
         dump: Metric that writes predictions to a file.
         draw: Settings of its visualization hook that turn drawing on.
         folder: Setting of that hook that names the folder for pictures.
         tta: Model that merges what it finds in several versions of an image.
     """
     purpose: str
+    fork: str
     dump: str
     draw: dict
     folder: str
@@ -28,15 +33,28 @@ class Host:
 
 HOSTS = dict(
     mmdet=Host(
-        'detection', 'DumpDetResults', dict(draw=True), 'test_out_dir',
+        'detection', 'onedl-mmdetection', 'DumpDetResults', dict(draw=True), 'test_out_dir',
         dict(type='DetTTAModel', tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100))),
     mmpretrain=Host(
-        'classification', 'DumpResults', dict(enable=True, interval=1), 'out_dir', dict(type='AverageClsScoreTTA')))
+        'classification', 'onedl-mmpretrain', 'DumpResults', dict(enable=True, interval=1), 'out_dir',
+        dict(type='AverageClsScoreTTA')))
+
+
+@cache
+def missing(host: str) -> Optional[str]:
+    """Why a host library cannot be used; None where it can."""
+    if find_spec(host) is None:
+        return 'is not installed'
+    try:
+        import_module(host)
+    except Exception as error:
+        return f'cannot be imported ({brief(error)})'
+    return None
 
 
 def is_installed(host: str) -> bool:
-    """Whether a host library is there."""
-    return find_spec(host) is not None
+    """Whether a host library is there and works."""
+    return missing(host) is None
 
 
 def require(host: str, wanted_by: str) -> None:
@@ -45,9 +63,10 @@ def require(host: str, wanted_by: str) -> None:
     Raises:
         UserError: Naming who wants it and what to install.
     """
-    if not is_installed(host):
-        raise UserError(f'{wanted_by} needs {host} (for {HOSTS[host].purpose}), which is not installed; run '
-                        f"pip install 'mmadasap[onedl]', or install {host} alone.")
+    reason = missing(host)
+    if reason is not None:
+        raise UserError(f'{wanted_by} needs {host} (for {HOSTS[host].purpose}), which {reason}; install {host}, or beside '
+                        f"OneDL's mmengine and mmcv {HOSTS[host].fork}.")
 
 
 def stand_in(registry: Registry, host: str, *names: str) -> None:

@@ -13,7 +13,7 @@ from mmadasap.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 BUILD = '''
-import importlib.util, sys
+import sys
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmadasap.engine.launch import load_config
@@ -21,8 +21,7 @@ from mmadasap.engine.networks import build_network
 from mmadasap.errors import UserError
 from mmadasap.registry import DATASETS, HOOKS, MODELS
 from mmengine.optim import build_optim_wrapper
-absent, config, part, refused = sys.argv[1:]
-assert importlib.util.find_spec(absent) is None
+config, part, refused = sys.argv[1:]
 cfg = load_config(config)
 cfg.model.backbone.init_cfg = None
 model = build_network(cfg)
@@ -42,32 +41,40 @@ DETECTION = 'configs/quickstart/ssd256_r50-w16_adasap-p-macs50_shapes.py'
 CLASSIFICATION = 'configs/classification/cifar10/resnet18-w16_adasap-p-params50-1xb128-20e_cifar10.py'
 
 
-def without(host, folder, *args):
-    """Runs BUILD where everything installed here is, but one library."""
+def without(host, folder, broken, *args):
+    """Runs BUILD where everything installed here is, but one library, or that one is broken."""
     for entry in Path(sysconfig.get_paths()['purelib']).iterdir():
         if host not in entry.name:
             (folder / entry.name).symlink_to(entry)
+    if broken:
+        (folder / host).mkdir()
+        (folder / host / 'version.py').write_text('__version__ = "3.3.0"' if host == 'mmdet' else '__version__ = "1.2.0"')
+        (folder / host / '__init__.py').write_text('raise ImportError("libGL.so.1 is missing")')
     env = os.environ | dict(PYTHONPATH=f'{ROOT}{os.pathsep}{folder}')
-    return subprocess.run([sys.executable, '-S', '-c', BUILD, host, *args], cwd=ROOT, env=env, text=True,
+    return subprocess.run([sys.executable, '-S', '-c', BUILD, *args], cwd=ROOT, env=env, text=True,
                           capture_output=True)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('broken', [False, True])
 @pytest.mark.parametrize('host, works, part, refused', [
     ('mmpretrain', DETECTION, 'CIFAR10', CLASSIFICATION),
     ('mmdet', CLASSIFICATION, 'VOCDataset', DETECTION),
 ])
-def test_one_host_is_enough(tmp_path, host, works, part, refused):
-    found = without(host, tmp_path, works, part, refused)
+def test_one_host_is_enough(tmp_path, host, works, part, refused, broken):
+    found = without(host, tmp_path, broken, works, part, refused)
     assert found.returncode == 0, found.stderr[-2000:]
     purpose = hosts.HOSTS[host].purpose
-    assert f'mmadasap.{part} needs {host} (for {purpose}), which is not installed' in found.stdout
+    why = ('cannot be imported (ImportError: libGL.so.1 is missing)' if broken else
+           'is not installed')
+    assert f'mmadasap.{part} needs {host} (for {purpose}), which {why}; install {host}' in found.stdout
     assert f"This config (default_scope='{host}') needs {host}" in found.stdout
 
 
 def test_an_absent_host_is_named_with_the_remedy(monkeypatch):
-    monkeypatch.setattr(hosts, 'is_installed', lambda host: False)
-    with pytest.raises(UserError, match=r"mmpretrain \(for classification\).*pip install 'mmadasap\[onedl\]'"):
+    monkeypatch.setattr(hosts, 'missing', lambda host: 'is not installed')
+    with pytest.raises(UserError, match=r'mmpretrain \(for classification\), which is not installed; install mmpretrain, '
+                                        "or beside OneDL's mmengine and mmcv onedl-mmpretrain"):
         hosts.check_scope(Config(dict(default_scope='mmpretrain')))
     hosts.check_scope(Config(dict(default_scope='mmengine')))
 
