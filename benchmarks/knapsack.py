@@ -34,9 +34,9 @@ from mmadasap.pruning import (
     allocate,
     allocate_halp,
     allocate_repriced,
+    find_groups,
     full_channels,
     solve_multiple_choice,
-    find_groups,
     trace_layers,
 )
 from mmadasap.pruning.candidates import WidthCandidates

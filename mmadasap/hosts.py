@@ -65,8 +65,8 @@ def require(host: str, wanted_by: str) -> None:
     """
     reason = missing(host)
     if reason is not None:
-        raise UserError(f'{wanted_by} needs {host} (for {HOSTS[host].purpose}), which {reason}; install {host}, or beside '
-                        f"OneDL's mmengine and mmcv {HOSTS[host].fork}.")
+        raise UserError(f'{wanted_by} needs {host} (for {HOSTS[host].purpose}), which {reason}; install {host}, or '
+                        f"beside OneDL's mmengine and mmcv {HOSTS[host].fork}.")
 
 
 def stand_in(registry: Registry, host: str, *names: str) -> None:

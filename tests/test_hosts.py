@@ -48,7 +48,7 @@ def without(host, folder, broken, *args):
             (folder / entry.name).symlink_to(entry)
     if broken:
         (folder / host).mkdir()
-        (folder / host / 'version.py').write_text('__version__ = "3.3.0"' if host == 'mmdet' else '__version__ = "1.2.0"')
+        (folder / host / 'version.py').write_text(f'__version__ = "{dict(mmdet="3.3.0", mmpretrain="1.2.0")[host]}"')
         (folder / host / '__init__.py').write_text('raise ImportError("libGL.so.1 is missing")')
     env = os.environ | dict(PYTHONPATH=f'{ROOT}{os.pathsep}{folder}')
     return subprocess.run([sys.executable, '-S', '-c', BUILD, *args], cwd=ROOT, env=env, text=True,
@@ -73,8 +73,8 @@ def test_one_host_is_enough(tmp_path, host, works, part, refused, broken):
 
 def test_an_absent_host_is_named_with_the_remedy(monkeypatch):
     monkeypatch.setattr(hosts, 'missing', lambda host: 'is not installed')
-    with pytest.raises(UserError, match=r'mmpretrain \(for classification\), which is not installed; install mmpretrain, '
-                                        "or beside OneDL's mmengine and mmcv onedl-mmpretrain"):
+    with pytest.raises(UserError, match=r'mmpretrain \(for classification\), which is not installed; install '
+                                        "mmpretrain, or beside OneDL's mmengine and mmcv onedl-mmpretrain"):
         hosts.check_scope(Config(dict(default_scope='mmpretrain')))
     hosts.check_scope(Config(dict(default_scope='mmengine')))
 

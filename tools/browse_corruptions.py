@@ -4,6 +4,7 @@ import os.path as osp
 
 from mmadasap.corruption import check_corrupting, resolve_corruptions
 from mmadasap.corruption.reading import UnreadableError, read_image
+from mmadasap.engine.arguments import folder_path
 from mmadasap.engine.checkpoint import check_checkpoint, load_config
 from mmadasap.engine.launch import pairs, run_tool
 from mmadasap.engine.networks import load_network
@@ -19,7 +20,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('image', help='image file')
     parser.add_argument('pairs', nargs='*', help='config and checkpoint of detectors, one after the other')
-    parser.add_argument('--out', default='work_dirs/browse', help='folder for corruptions.png and detections.png')
+    parser.add_argument('--out', type=folder_path, default='work_dirs/browse',
+                        help='folder for corruptions.png and detections.png')
     parser.add_argument('--corruptions', nargs='+', default=['all'], help='rows of the sheet: names or subsets')
     parser.add_argument('--shown', nargs='+', default=['gaussian_noise', 'motion_blur', 'fog', 'jpeg_compression'],
                         help='corruptions that models are shown on')

@@ -7,6 +7,7 @@ from mmadasap.corruption import resolve_corruptions
 from mmadasap.corruption.build import build
 from mmadasap.corruption.settings import Settings
 from mmadasap.corruption.verify import verify
+from mmadasap.engine.arguments import folder_path, natural
 from mmadasap.engine.launch import run_tool
 from mmadasap.errors import UserError
 
@@ -15,7 +16,7 @@ def main() -> None:
     """Parses, builds or verifies, lists what could not be used."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('src', help='the data set; it is only read')
-    parser.add_argument('--out', required=True, help='where the copies go')
+    parser.add_argument('--out', type=folder_path, required=True, help='where the copies go')
     parser.add_argument('--corruptions', nargs='+', help='names or subsets (paper18)')
     parser.add_argument('--severities', nargs='+', type=int, help='1 to 5 (3)')
     parser.add_argument('--format', default='png', choices=['jpg', 'png', 'webp'], help='png is exact')
@@ -23,9 +24,9 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=0, help='another seed gives another draw')
     parser.add_argument('--split', help='VOC: list in ImageSets/Main (test); COCO: annotations/instances_<split>.json; '
                         'folders: one of them')
-    parser.add_argument('--workers', type=int, default=count_cores(), help='processes (all cores)')
+    parser.add_argument('--workers', type=natural, default=count_cores(), help='processes (all cores)')
     parser.add_argument('--shard', default='1/1', help='i/n: the i-th of n parts, for arrays of jobs')
-    parser.add_argument('--limit', type=int, help='only so many images from the start')
+    parser.add_argument('--limit', type=natural, help='only so many images from the start')
     parser.add_argument('--verify', action='store_true',
                         help='write nothing, check what is there; --corruptions and --severities, if given, must be')
     args = parser.parse_args()

@@ -4,6 +4,7 @@ import os.path as osp
 
 import torch
 
+from mmadasap.engine.arguments import file_path, natural
 from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.host import raw_outputs
 from mmadasap.engine.launch import run_tool
@@ -17,14 +18,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file of the dense network')
     parser.add_argument('--device', default='cpu', help='cpu or cuda:<number>')
-    parser.add_argument('--batch-size', type=int, default=1, help='images a call')
+    parser.add_argument('--batch-size', type=natural, default=1, help='images a call')
     parser.add_argument('--dtype', choices=list(DTYPES), default='float32', help='number format')
     parser.add_argument('--channels-last', action='store_true', help='memory format of feature maps')
-    parser.add_argument('--block', type=int, default=8, help='pruned widths will be multiples of this')
+    parser.add_argument('--block', type=natural, default=8, help='pruned widths will be multiples of this')
     parser.add_argument('--backend', choices=BACKENDS, default='torch', help='what runs the layers')
     parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'), help="image (default: the config's)")
     parser.add_argument('--budget-minutes', type=float, help='measure at fewer widths to be done in about so long')
-    parser.add_argument('--out', help='the table (default: work_dirs/latency/<name of the config>.json)')
+    parser.add_argument('--out', type=file_path, help='the table (work_dirs/latency/<name of the config>.json)')
     args = parser.parse_args()
     cfg = load_config(args.config)
     conditions = Conditions.here(args.device, args.backend, args.dtype, args.batch_size, args.channels_last)

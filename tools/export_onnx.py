@@ -1,6 +1,7 @@
 """Exports a detector or classifier, dense or slim, to ONNX and checks it against PyTorch on real images."""
 import argparse
 
+from mmadasap.engine.arguments import file_path
 from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.export import export_onnx, format_export
 from mmadasap.engine.launch import run_tool
@@ -12,7 +13,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file, dense or slim')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', required=True, help='ONNX file to write; <out>.json beside it holds the measurements')
+    parser.add_argument('--out', type=file_path, required=True,
+                        help='ONNX file to write; <out>.json beside it holds the measurements')
     parser.add_argument('--nms', action='store_true', help='end a detector with non-maximum suppression')
     parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'), help='default: that of the images')
     parser.add_argument('--images', nargs='+', help='image files to check on (default: 8 of the test set)')

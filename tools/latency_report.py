@@ -2,6 +2,7 @@
 import argparse
 import os.path as osp
 
+from mmadasap.engine.arguments import file_path, natural
 from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.host import finish, raw_outputs
 from mmadasap.engine.launch import run_tool
@@ -17,10 +18,11 @@ def main() -> None:
     parser.add_argument('config', help='config of the dense network')
     parser.add_argument('checkpoint', help='checkpoint of the slim network')
     parser.add_argument('table', help='latency table of the dense network')
-    parser.add_argument('--batch-size', type=int, default=1, help='images a call; must be the table\'s')
+    parser.add_argument('--batch-size', type=natural, default=1, help='images a call; must be the table\'s')
     parser.add_argument('--dtype', default='float32', help="number format; must be the table's")
-    parser.add_argument('--rounds', type=int, default=50, help='measured passes of each network')
-    parser.add_argument('--out', help='results as JSON, with a picture beside it (default: beside the checkpoint)')
+    parser.add_argument('--rounds', type=natural, default=50, help='measured passes of each network')
+    parser.add_argument('--out', type=file_path,
+                        help='results as JSON, with a picture beside it (default: beside the checkpoint)')
     args = parser.parse_args()
     table = LatencyTable.load(args.table)
     table.require(args.batch_size, args.dtype)

@@ -1,6 +1,7 @@
 """Measures how sharp checkpoints are (Eq. 9): measure_sharpness.py CONFIG CHECKPOINT [CONFIG CHECKPOINT ...]."""
 import argparse
 
+from mmadasap.engine.arguments import count, file_path, natural
 from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.launch import check_load_from, pairs, run_tool
 from mmadasap.evaluation.sharpness import evaluate_sharpness
@@ -12,9 +13,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('pairs', nargs='+', help='config and checkpoint, one after the other')
     parser.add_argument('--rho', type=float, default=0.05, help='radius of the ball around the weights')
-    parser.add_argument('--batches', type=int, default=8, help='batches of the training data')
-    parser.add_argument('--steps', type=int, default=5, help='steps of projected ascent after the first')
-    parser.add_argument('--out', default='sharpness.json', help='results as JSON')
+    parser.add_argument('--batches', type=natural, default=8, help='batches of the training data')
+    parser.add_argument('--steps', type=count, default=5, help='steps of projected ascent after the first')
+    parser.add_argument('--out', type=file_path, default='sharpness.json', help='results as JSON')
     args = parser.parse_args()
     results = {}
     for config, checkpoint in pairs(args.pairs):

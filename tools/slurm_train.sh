@@ -2,6 +2,7 @@
 # Runs tools/train.py under Slurm: slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [train.py flags]
 # GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS come from the environment.
 set -euo pipefail
+: "${4:?give PARTITION, JOB_NAME, CONFIG and WORK_DIR: bash $0 PARTITION JOB_NAME CONFIG WORK_DIR [flags]}"
 gpus=${GPUS:-8}
 # SRUN_ARGS holds several words on purpose.
 # shellcheck disable=SC2086

@@ -4,9 +4,9 @@ import argparse
 from mmengine.registry import METRICS
 from mmengine.runner import Runner
 
+from mmadasap.engine.arguments import add_config_arguments, pickle_path
 from mmadasap.engine.checkpoint import check_model
 from mmadasap.engine.launch import (
-    add_config_arguments,
     check_load_from,
     read_config,
     run_tool,
@@ -23,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_arguments(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', help='dump the predictions to this .pkl file')
+    parser.add_argument('--out', type=pickle_path, help='dump the predictions to this .pkl file')
     parser.add_argument('--show', action='store_true', help='show predictions on a screen')
     parser.add_argument('--show-dir', help='save painted images here, below the work directory')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds an image is shown')

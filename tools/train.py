@@ -3,9 +3,9 @@ import argparse
 
 from mmengine.runner import Runner
 
+from mmadasap.engine.arguments import add_config_arguments
 from mmadasap.engine.checkpoint import check_model
 from mmadasap.engine.launch import (
-    add_config_arguments,
     check_load_from,
     read_config,
     run_tool,

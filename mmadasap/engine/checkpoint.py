@@ -42,8 +42,8 @@ def read_checkpoint(path: str) -> dict:
     try:
         loaded = CheckpointLoader.load_checkpoint(path, map_location='cpu')
     except UnpicklingError as error:
-        raise UserError(f'{path} cannot be read as a checkpoint ({brief(error)}); the file is damaged, or holds objects '
-                        'that torch.load(weights_only=True) refuses: publish it with the program that wrote it.') from None
+        raise UserError(f'{path} cannot be read as a checkpoint ({brief(error)}); the file is damaged, or holds more '
+                        'than weights and numbers: strip it with the program that wrote it.') from None
     except Exception as error:
         raise UserError(f'{path} cannot be read as a checkpoint ({brief(error)}); the file is damaged.') from None
     if not isinstance(loaded, dict):
@@ -149,9 +149,22 @@ def check_model(cfg: Config) -> None:
     Raises:
         UserError: Showing what stands in its place.
     """
-    if 'type' not in (cfg.get('model') or {}):
-        raise UserError(f'The config {cfg.filename} has model={shown(cfg.get("model"))} where a dict with a '
+    model = cfg.get('model')
+    if not isinstance(model, dict) or 'type' not in model:
+        raise UserError(f'The config {cfg.filename} has model={shown(model)} where a dict with a '
                         'type is needed; correct or replace it.')
+
+
+def check_parts(cfg: Config, *names: str) -> None:
+    """Refuses a config that has no such settings.
+
+    Raises:
+        UserError: Naming the first that is missing.
+    """
+    for name in names:
+        if not cfg.get(name):
+            raise UserError(f'The config {cfg.filename} has no {name}, which is needed here; add it, or use the config '
+                            'of the whole run.')
 
 
 def check_whole(model: nn.Module, checkpoint: dict) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Optional
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.runner import find_latest_checkpoint
 
-from mmadasap.engine.checkpoint import load_config, naming, read_checkpoint
+from mmadasap.engine.checkpoint import check_parts, load_config, naming, read_checkpoint
 from mmadasap.engine.resumption import check_resumable
-from mmadasap.errors import UserError
+from mmadasap.errors import UserError, brief
 from mmadasap.hosts import host_of
 
 # A wrapper and its mixed-precision sibling.
@@ -31,9 +31,15 @@ def run_tool(main: Callable[[], None]) -> None:
     try:
         main()
     except UserError as error:
-        sys.exit(f'Error: {error}')
+        sys.exit(f'Error: {_sentence(error)}')
     if torch.distributed.is_initialized() and torch.distributed.get_backend() == 'gloo':
         _end_process()
+
+
+def _sentence(error: UserError) -> str:
+    """What a user error says; one from a process that loads data comes with that process's traceback before it."""
+    text = str(error)
+    return text.rpartition('UserError: ')[2].strip() if text.startswith('Caught ') else text
 
 
 def _end_process() -> None:
@@ -47,28 +53,20 @@ def _end_process() -> None:
     os._exit(0)
 
 
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments every tool that reads a config takes, under mmdet's names."""
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder for logs and results (default: work_dirs/<name of the config>)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='settings to override, as key=value pairs')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
-    # torch.distributed.launch passes the dashed form.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
-
-
 def read_config(args: argparse.Namespace) -> Config:
     """The config named on the command line, with its overrides, launcher and work directory.
 
     Raises:
-        UserError: As :func:`load_config`.
+        UserError: As :func:`load_config`, or an override does not fit.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = load_config(args.config)
     cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    try:
+        cfg.merge_from_dict(args.cfg_options or {})
+    except Exception as error:
+        raise UserError(f'--cfg-options {args.cfg_options} does not fit {args.config} ({brief(error)}); correct '
+                        'it.') from None
     default = cfg.get('work_dir') or osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
     cfg.work_dir = args.work_dir or default
     return cfg
@@ -80,7 +78,11 @@ def set_amp(cfg: Config) -> None:
     Raises:
         UserError: The configured wrapper has no mixed-precision form.
     """
+    check_parts(cfg, 'optim_wrapper')
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if isinstance(kind, type):
+        # As configs in mmengine's new style give it.
+        kind = f'{kind.__module__.partition(".")[0]}.{kind.__name__}'.removeprefix('mmengine.')
     if kind not in AMP_TYPES:
         raise UserError(f'--amp: optim_wrapper.type={kind!r} has no mixed-precision form (known: '
                         f'{", ".join(sorted(AMP_TYPES))}); train without --amp.')
@@ -104,6 +106,7 @@ def set_auto_scale_lr(cfg: Config) -> None:
 
 def set_tta(cfg: Config) -> None:
     """Tests on several versions of each image: those of ``tta_pipeline`` and ``tta_model``, else it and its flip."""
+    check_parts(cfg, 'test_dataloader')
     dataset = cfg.test_dataloader.dataset
     while 'dataset' in dataset:
         dataset = dataset['dataset']
@@ -137,6 +140,9 @@ def start_processes(cfg: Config) -> None:
     if cfg.launcher != 'pytorch':
         raise UserError(f'--launcher {cfg.launcher} needs a CUDA device; on processors start with torchrun and '
                         '--launcher pytorch.')
+    if 'RANK' not in os.environ:
+        raise UserError('--launcher pytorch is for processes that torchrun starts; use bash tools/dist_train.sh '
+                        'CONFIG 2, or leave it out for one process.')
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
     # DistributedDataParallel refuses device numbers for a model on a processor.

@@ -36,10 +36,11 @@ class AdaSAPOptimWrapper(OptimWrapper):
 
     Each update makes two passes over the same preprocessed batch with the same random draws, the loss being what the
     model's ``parse_losses`` makes of its one forward call. Norm statistics, and whatever else the call moves in buffers
-    and frozen parameters, move once (in the first pass), clipping acts on the second gradient, weights return to w bit for bit before the step, and a
-    step with a gradient that is not finite in either pass, on any rank, is skipped whole. Under gradient accumulation
-    every micro-batch is replayed at w + eps. Radii, both losses and gradient norms and the sharpness between them go to
-    the message hub, and so to every visualisation backend, without further synchronisation with the device.
+    and frozen parameters, move once (in the first pass), clipping acts on the second gradient, weights return to w bit
+    for bit before the step, and a step with a gradient that is not finite in either pass, on any rank, is skipped
+    whole. Under gradient accumulation every micro-batch is replayed at w + eps. Radii, both losses and gradient norms
+    and the sharpness between them go to the message hub, and so to every visualisation backend, without further
+    synchronisation with the device.
 
     Args:
         radius: ``dict(type='AdaptiveRadius', rho_min=, rho_max=, score='l2', score_scope='model', mapping='linear')``,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Optional, Union
 
 from mmadasap.errors import UserError
+from mmadasap.registry import type_name
 
 # In order of preference; classifiers count in percent.
 ACCURACIES = ('pascal_voc/mAP', 'coco/bbox_mAP', 'accuracy/top1', 'mAP', 'bbox_mAP', 'top1', 'accuracy')
@@ -46,8 +47,8 @@ def with_class_accuracies(evaluator: Union[dict, list]) -> Union[dict, list]:
     if isinstance(evaluator, (list, tuple)):
         return [with_class_accuracies(metric) for metric in evaluator]
     evaluator = copy.deepcopy(evaluator)
-    if evaluator['type'] in ('VOCMetric', 'mmdet.VOCMetric'):
+    if type_name(evaluator) == 'VOCMetric':
         evaluator['type'] = 'mmadasap.VOCMetric'
-    elif evaluator['type'] in ('CocoMetric', 'mmdet.CocoMetric'):
+    elif type_name(evaluator) == 'CocoMetric':
         evaluator['classwise'] = True
     return evaluator

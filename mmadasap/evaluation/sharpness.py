@@ -6,6 +6,7 @@ from itertools import islice
 from mmengine.config import Config
 from mmengine.runner import Runner, set_random_seed
 
+from mmadasap.engine.checkpoint import check_parts
 from mmadasap.engine.networks import load_network
 from mmadasap.errors import UserError
 from mmadasap.evaluation.loss import batch_loss
@@ -23,8 +24,9 @@ def evaluate_sharpness(cfg: Config, checkpoint: str, rho: float, batches: int, s
         steps: Steps of projected ascent after the first.
 
     Raises:
-        UserError: Fewer batches than that; and as :func:`measure_sharpness`.
+        UserError: No training data, or fewer batches than that; and as :func:`measure_sharpness`.
     """
+    check_parts(cfg, 'train_dataloader')
     model = load_network(cfg, checkpoint)
     loader = copy.deepcopy(cfg.train_dataloader)
     loader.update(num_workers=0, persistent_workers=False)

@@ -23,8 +23,8 @@ __all__ = [
     'ChannelPruner', 'CostTerm', 'Cuts', 'IMPORTANCES', 'IdentityPath', 'LAYER_TYPES', 'LayerShape',
     'MagnitudeImportance', 'Member', 'NetworkCost', 'PruningSchedule', 'TaylorImportance', 'TraceError', 'allocate',
     'allocate_halp', 'allocate_repriced', 'branch_mismatches', 'build_importance', 'channel_spec', 'check_reachable',
-    'check_spec', 'count_parameters', 'describe_mismatches', 'find_branches', 'find_groups', 'format_groups', 'full_channels',
-    'keep_best', 'mask_optimizer', 'model_tensors', 'output_width', 'rebuild', 'refuse_other_widths',
+    'check_spec', 'count_parameters', 'describe_mismatches', 'find_branches', 'find_groups', 'format_groups',
+    'full_channels', 'keep_best', 'mask_optimizer', 'model_tensors', 'output_width', 'rebuild', 'refuse_other_widths',
     'register_importance', 'slim', 'solve_multiple_choice', 'tensor_cuts', 'trace_groups', 'trace_layers',
     'width_mismatches'
 ]

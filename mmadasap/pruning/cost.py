@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .branches import Branch
-from .grouped import is_depthwise, is_grouped
 from .graph import LAYER_TYPES, written_width
+from .grouped import is_depthwise, is_grouped
 from .groups import ChannelGroup
 from .masks import Kept
 from .operations import Operation, trace_operations

@@ -70,8 +70,8 @@ def output_layers(model: nn.Module, example: Tensor, forward: Callable[[nn.Modul
 
     def note(module, inputs, output):
         if output.grad_fn is None:
-            raise TraceError(f'{names[module]} runs where autograd does not follow; turn gradient checkpointing off for '
-                             'training runs that prune, or protect the module and what reads it')
+            raise TraceError(f'{names[module]} runs where autograd does not follow; turn its gradient checkpointing '
+                             'off')
         layer_of[output.grad_fn] = module
 
     handles = [m.register_forward_hook(note) for m in model.modules() if isinstance(m, LAYER_TYPES)]

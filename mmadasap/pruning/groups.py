@@ -13,6 +13,7 @@ from mmadasap.errors import brief
 from .graph import LAYER_TYPES, TraceError, flatten_tensors, output_layers, traceable
 from .grouped import tie_grouped
 
+
 @dataclass(frozen=True)
 class Member:
     """One side of one module in a group.

@@ -1,4 +1,4 @@
-"""Masked equals slim: tried on a copy before anything is pruned, for a trace does not see all that channels go through."""
+"""Masked equals slim, tried on a copy before anything is pruned: a trace does not see all that channels go through."""
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace

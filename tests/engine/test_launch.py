@@ -5,10 +5,11 @@ import sys
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
 
-from mmadasap.engine import launch
+from mmadasap.engine import AdaSAPOptimWrapper, launch
+from mmadasap.engine.arguments import add_config_arguments
 from mmadasap.engine.launch import (
-    add_config_arguments,
     check_load_from,
     load_config,
     read_config,
@@ -16,6 +17,7 @@ from mmadasap.engine.launch import (
     set_amp,
     set_auto_scale_lr,
     set_resume,
+    set_tta,
     start_processes,
 )
 from mmadasap.errors import UserError
@@ -41,10 +43,29 @@ def test_a_missing_config_is_named():
         read_config(parse('nowhere.py'))
 
 
+def test_an_override_that_does_not_fit_is_one_sentence(tmp_path):
+    path = tmp_path / 'some_config.py'
+    path.write_text('hooks = [1]\n')
+    with pytest.raises(UserError, match='--cfg-options .*does not fit .*some_config.py .*; correct it'):
+        read_config(parse(str(path), '--cfg-options', 'hooks.7=2'))
+
+
+def test_an_error_of_a_process_that_loads_data_is_its_last_line(capsys):
+
+    def fail():
+        raise UserError('Caught UserError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n'
+                        '  File "x.py", line 1, in f\nmmadasap.errors.UserError: value=1 is wrong; give 2.\n')
+
+    with pytest.raises(SystemExit) as caught:
+        run_tool(fail)
+    assert caught.value.code == 'Error: value=1 is wrong; give 2.'
+
+
 def test_amp_keeps_the_kind_of_wrapper(monkeypatch):
     monkeypatch.setattr(launch, 'get_device', lambda: 'cuda')
     for kind, wanted in (('mmadasap.AdaSAPOptimWrapper', 'mmadasap.AmpAdaSAPOptimWrapper'),
                          ('mmadasap.AmpAdaSAPOptimWrapper', 'mmadasap.AmpAdaSAPOptimWrapper'),
+                         (AdaSAPOptimWrapper, 'mmadasap.AmpAdaSAPOptimWrapper'), (OptimWrapper, 'AmpOptimWrapper'),
                          ('AmpOptimWrapper', 'AmpOptimWrapper')):
         cfg = Config(dict(optim_wrapper=dict(type=kind, loss_scale=128.0)))
         set_amp(cfg)
@@ -70,6 +91,13 @@ def test_a_data_preprocessor_beside_the_model_goes_into_it(tmp_path):
     assert load_config(str(path)).model.data_preprocessor == dict(mean=[1.0])
     path.write_text("model = dict(data_preprocessor=dict(mean=[2.0]))\ndata_preprocessor = dict(mean=[1.0])\n")
     assert load_config(str(path)).model.data_preprocessor == dict(mean=[2.0])
+
+
+def test_what_is_missing_for_a_flag_is_named():
+    with pytest.raises(UserError, match='has no optim_wrapper, which is needed here'):
+        set_amp(Config())
+    with pytest.raises(UserError, match='has no test_dataloader'):
+        set_tta(Config())
 
 
 def test_amp_never_removes_a_wrapper_it_does_not_know():

@@ -1,4 +1,5 @@
 import pytest
+from mmdet.evaluation import CocoMetric
 
 from mmadasap.errors import UserError
 from mmadasap.evaluation.accuracy import class_accuracies, find_accuracy, with_class_accuracies
@@ -36,6 +37,7 @@ def test_classes():
 
 def test_metrics_that_can_tell_classes_do():
     voc = dict(type='VOCMetric', eval_mode='area')
-    found = with_class_accuracies([voc, dict(type='CocoMetric'), dict(type='Accuracy')])
-    assert [m['type'] for m in found] == ['mmadasap.VOCMetric', 'CocoMetric', 'Accuracy']
+    found = with_class_accuracies([voc, dict(type='CocoMetric'), dict(type='Accuracy'), dict(type=CocoMetric)])
+    assert [m['type'] for m in found] == ['mmadasap.VOCMetric', 'CocoMetric', 'Accuracy', CocoMetric]
+    assert found[3]['classwise']
     assert found[1]['classwise'] and found[0]['eval_mode'] == 'area' and voc['type'] == 'VOCMetric'
