@@ -15,6 +15,8 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mmadasap', 'mmadasap.*']),
+    # Where OpenMMLab's packages keep what is run and read by path.
+    package_data={'mmadasap': ['.mim/configs/**/*.py', '.mim/tools/*']},
     python_requires='>=3.10',
     install_requires=[
         'torch>=2.1',
@@ -26,7 +28,8 @@ setup(
         'rich>=13',  # progress with time left, tables
     ],
     extras_require=dict(
-        onedl=['onedl-mmengine>=0.10.8', 'onedl-mmcv>=2.3', 'onedl-mmdetection>=3.4', 'onedl-mmpretrain>=1.3'],
+        onedl=['onedl-mmengine>=0.10.8,<0.11', 'onedl-mmcv>=2.3,<2.4', 'onedl-mmdetection>=3.4,<3.6',
+               'onedl-mmpretrain>=1.3,<1.4'],
         upstream=['mmengine>=0.10.3,<0.11', 'mmcv>=2.0.1,<2.2', 'mmdet>=3.2,<3.4', 'mmpretrain>=1.1,<1.3'],
         export=[
             'onnx>=1.15',  # the file format torch.onnx writes

@@ -9,8 +9,10 @@ wheel_root=${MMADASAP_WHEELS:-${XDG_CACHE_HOME:-$HOME/.cache}/mmadasap/wheels}
 
 say() { printf '[set-up] %s\n' "$*"; }
 
+# A set-up that is there goes on with its own.
+[ ! -x .venv/bin/python ] || PYTHON=.venv/bin/python
 "$PYTHON" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || {
-    say "Python 3.10 to 3.13 is needed, $("$PYTHON" --version) was found; set PYTHON=/path/to/python3.11."
+    say "Python 3.10 to 3.13 is needed, $("$PYTHON" --version) was found; set PYTHON=/path/to/python3.11, and take a .venv of another away."
     exit 1
 }
 stamp=.venv/.installed-$(cat setup.py requirements/*.txt "$script" | sha256sum | cut -c1-16)

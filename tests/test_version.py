@@ -25,8 +25,3 @@ def test_upstream_and_forks_are_supported(name, version):
 
 def test_versions_are_read_without_importing():
     assert installed_version('mmengine') and installed_version('no_such_library') is None
-
-
-def test_configs_can_name_the_package():
-    from mmengine.config.utils import MODULE2PACKAGE
-    assert MODULE2PACKAGE['mmadasap'] == 'mmadasap'

@@ -59,7 +59,8 @@ class AmpAdaSAPOptimWrapper(AdaSAPOptimWrapper, AnyDeviceAmpOptimWrapper):
 
     def _unscale(self, tensors: list[Tensor]) -> None:
         if tensors:
-            torch._foreach_div_(tensors, self._loss_scale(tensors[0]))
+            # As torch's scaler does; dividing by a tensor is not in torch 2.1.
+            torch._foreach_mul_(tensors, self._loss_scale(tensors[0]).reciprocal())
 
     def _loss_scale(self, like: Tensor) -> Tensor:
         # get_scale() would wait for the device.
