@@ -2,36 +2,34 @@
 import logging
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Optional, Union
 
 import torch
 from mmengine.dist import all_reduce
 from mmengine.logging import print_log
-from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-from mmadasap.engine.host import bare_model, check_not_sharded
+from mmadasap.engine.host import check_not_sharded
 from mmadasap.errors import UserError
 from mmadasap.registry import OPTIM_WRAPPERS
 from mmadasap.sharpness import (
-    Cycle,
     Perturbation,
     ReusedDirection,
     build_radius,
     collect_neurons,
     global_norm,
-    note_forward,
     radius_range,
     read_numbers,
     trace_norms,
 )
 
 from .step_log import StepLog
+from .two_pass_wrapper import TwoPassOptimWrapper
 
 
 @OPTIM_WRAPPERS.register_module()
-class AdaSAPOptimWrapper(OptimWrapper):
+class AdaSAPOptimWrapper(TwoPassOptimWrapper):
     """Steps along the gradient at w + eps instead of w: SAM, ASAM and AdaSAP's radii per neuron (Algorithm 1).
 
     Each update makes two passes over the same preprocessed batch with the same random draws, the loss being what the
@@ -89,10 +87,7 @@ class AdaSAPOptimWrapper(OptimWrapper):
         self.ascent_fraction = ascent_fraction
         self.skipped_steps = 0
         self._active_radius = None
-        self._reuses = False
-        self._cycle_open = False
         self._neurons = None
-        self._cycle = Cycle()
         self._log = StepLog(self.message_hub)
         self._perturbation = Perturbation(eta if asam else None, norm_scope)
         self._reused = ReusedDirection(reuse_scale)
@@ -110,47 +105,6 @@ class AdaSAPOptimWrapper(OptimWrapper):
         if not is_right:
             raise UserError(f'{type(self).__name__}: {name}={value!r} must be {wanted}.')
 
-    @contextmanager
-    def optim_context(self, model: nn.Module):
-        """Notes the forward call made inside, and in the first one which norms follow which layers."""
-        if not self._cycle_open:
-            self._plan_cycle()
-        if self._active_radius is None:
-            with super().optim_context(model):
-                yield
-            return
-        fraction = 1.0 if self._reuses else self.ascent_fraction
-        self._cycle.expect()
-        with (super().optim_context(model), self._of_this_rank(model), note_forward(model, self._cycle.note, fraction),
-              self._find_neurons(model)):
-            yield
-
-    def update_params(self,
-                      loss: Tensor,
-                      step_kwargs: Optional[dict] = None,
-                      zero_kwargs: Optional[dict] = None) -> None:
-        """As :meth:`OptimWrapper.update_params`, with the second pass between backward and step.
-
-        Raises:
-            RuntimeError: The loss does not come from a forward call inside :meth:`optim_context`.
-        """
-        if self._active_radius is None:
-            super().update_params(loss, step_kwargs, zero_kwargs)
-            self._cycle_open = not self.should_update()
-            return
-        if not self._cycle.admit(self._inner_count):
-            raise RuntimeError('AdaSAPOptimWrapper saw no forward call to replay; run the model as '
-                               'model.train_step(data, optim_wrapper) does, inside optim_wrapper.optim_context(model) '
-                               "with mode='loss'.")
-        try:
-            self._backward(loss)
-            self._cycle_open = not self.should_update()
-            if not self._cycle_open:
-                self._end_cycle(step_kwargs or {}, zero_kwargs or {})
-        except BaseException:
-            self._abandon(zero_kwargs or {})
-            raise
-
     def state_dict(self) -> dict:
         """The host's state, the number of skipped steps, and the direction that is being reused."""
         return super().state_dict() | dict(skipped_steps=self.skipped_steps, reused=self._reused.state_dict())
@@ -166,24 +120,16 @@ class AdaSAPOptimWrapper(OptimWrapper):
     def _plan_cycle(self) -> None:
         """What the accumulation cycle that begins now does; a change of settings within it waits for the next."""
         self._active_radius = self.radius
+        self._two_passes = self.radius is not None
         if self.radius is None:
             self._reused.direction = {}
             self._log.forget()
         between = self._inner_count // self._accumulative_counts % self.interval != 0
         self._reuses = between and bool(self._reused.direction)
 
-    def _of_this_rank(self, model: nn.Module) -> AbstractContextManager:
-        """The first pass of a rank keeps its gradient to itself, unless all are to climb along the mean."""
-        if self.ddp_sync == 'global' or not hasattr(model, 'no_sync'):
-            return nullcontext()
-        if getattr(model, 'static_graph', False):
-            raise UserError(f"{type(self).__name__}: ddp_sync='rank' does not work with static_graph=True, which "
-                            "synchronises every pass; set ddp_sync='global', or static_graph=False in "
-                            'model_wrapper_cfg.')
-        return model.no_sync()
-
     @contextmanager
-    def _find_neurons(self, model: nn.Module) -> Iterator[None]:
+    def _look_at(self, model: nn.Module) -> Iterator[None]:
+        """In the first call, which norms follow which layers."""
         if self._neurons is not None:
             yield
             return
@@ -192,11 +138,6 @@ class AdaSAPOptimWrapper(OptimWrapper):
             yield
         trained = {id(p) for group in self.optimizer.param_groups for p in group['params']}
         self._neurons = collect_neurons(model, followers).only(lambda p: id(p) in trained)
-
-    def _backward(self, loss: Tensor) -> None:
-        scaled = self.scale_loss(loss)
-        self._cycle.add_loss(scaled)
-        self.backward(scaled)
 
     def _grads(self) -> list[Tensor]:
         return [t.grad for t in self._neurons.with_gradient().tensors()]
@@ -228,15 +169,6 @@ class AdaSAPOptimWrapper(OptimWrapper):
         if self.ascent_fraction == 1:
             self._log.add(sharpness=loss_there - loss)
 
-    def _abandon(self, zero_kwargs: dict) -> None:
-        """After an error in either pass: as if the cycle had not begun."""
-        self._perturbation.come_back()
-        self._cycle.undo()
-        self._inner_count = self._cycle.begin
-        self._cycle_open = False
-        self._cycle.close()
-        self.zero_grad(**zero_kwargs)
-
     @torch.no_grad()
     def _climb(self) -> tuple[bool, float]:
         """Moves the weights to w + eps; at a gradient that is not finite they stay.
@@ -258,15 +190,6 @@ class AdaSAPOptimWrapper(OptimWrapper):
         if math.isfinite(norm):
             self._perturbation.climb(neurons, radii, norm)
         return math.isfinite(norm), loss
-
-    def _second_pass(self) -> None:
-        """Accumulates the gradient of every micro-batch at the present weights."""
-        with self._cycle.again(first_counts=self.ascent_fraction == 1) as calls:
-            for forward, count in calls:
-                self._inner_count = count
-                with super().optim_context(forward.model):
-                    losses = forward.replay(counts=self.ascent_fraction < 1)
-                self._backward(bare_model(forward.model).parse_losses(losses)[0])
 
     @torch.no_grad()
     def _descend(self, climbed: bool, norm: Tensor, step_kwargs: dict) -> tuple[float, float]:

@@ -53,7 +53,8 @@ def test_an_override_that_does_not_fit_is_one_sentence(tmp_path):
 def test_an_error_of_a_process_that_loads_data_is_its_last_line(capsys):
 
     def fail():
-        raise UserError('Caught UserError in DataLoader worker process 0.\nOriginal Traceback:\n  File "x.py", line 1, in f\nmmadasap.errors.UserError: value=1 is wrong; give 2.\n')
+        raise UserError('Caught UserError in DataLoader worker process 0.\nOriginal Traceback:\n  File "x.py", line 1\n'
+                        'mmadasap.errors.UserError: value=1 is wrong; give 2.\n')
 
     with pytest.raises(SystemExit) as caught:
         run_tool(fail)
