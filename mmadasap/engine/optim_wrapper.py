@@ -40,6 +40,8 @@ class AdaSAPOptimWrapper(TwoPassOptimWrapper):
     and the sharpness between them go to the message hub, and so to every visualisation backend, without further
     synchronisation with the device.
 
+    What a model counts outside its tensors, as mmdet's DynamicRoIHead does, it counts in both passes.
+
     Args:
         radius: ``dict(type='AdaptiveRadius', rho_min=, rho_max=, score='l2', score_scope='model', mapping='linear')``,
             ``dict(type='UniformRadius', rho=)``, or None for the plain one-pass step. May be assigned during training;

@@ -3,6 +3,7 @@ import copy
 
 import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
@@ -25,7 +26,7 @@ def evaluate_loss(cfg: Config, checkpoint: str) -> float:
     Raises:
         UserError: The checkpoint is damaged, or holds other weights than the network has.
     """
-    model = load_network(cfg, checkpoint)
+    model = load_network(cfg, checkpoint).to(get_device())
     total = count = 0
     for batch in Runner.build_dataloader(copy.deepcopy(cfg.test_dataloader), seed=0):
         data = model.data_preprocessor(batch, training=False)

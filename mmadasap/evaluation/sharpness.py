@@ -4,6 +4,7 @@ from functools import partial
 from itertools import islice
 
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.runner import Runner, set_random_seed
 
 from mmadasap.engine.checkpoint import check_parts
@@ -27,7 +28,7 @@ def evaluate_sharpness(cfg: Config, checkpoint: str, rho: float, batches: int, s
         UserError: No training data, or fewer batches than that; and as :func:`measure_sharpness`.
     """
     check_parts(cfg, 'train_dataloader')
-    model = load_network(cfg, checkpoint)
+    model = load_network(cfg, checkpoint).to(get_device())
     loader = copy.deepcopy(cfg.train_dataloader)
     loader.update(num_workers=0, persistent_workers=False)
     # Augmentations draw from Python's and NumPy's generators as well.
