@@ -40,13 +40,16 @@ HOSTS = dict(
         dict(type='AverageClsScoreTTA')))
 
 
+ABSENT = 'is not installed'
+
+
 @cache
 def missing(host: str) -> Optional[str]:
     """Why a host library cannot be used; None where it can."""
     if find_spec(host) is None:
-        return 'is not installed'
+        return ABSENT
     try:
-        import_module(host)
+        import_module(f'{host}.models')
     except Exception as error:
         return f'cannot be imported ({brief(error)})'
     return None
@@ -64,9 +67,11 @@ def require(host: str, wanted_by: str) -> None:
         UserError: Naming who wants it and what to install.
     """
     reason = missing(host)
-    if reason is not None:
-        raise UserError(f'{wanted_by} needs {host} (for {HOSTS[host].purpose}), which {reason}; install {host}, or '
-                        f"beside OneDL's mmengine and mmcv {HOSTS[host].fork}.")
+    if reason is None:
+        return
+    remedy = (f"install {host}, or beside OneDL's mmengine and mmcv {HOSTS[host].fork}" if reason == ABSENT else
+              'mend or reinstall it')
+    raise UserError(f'{wanted_by} needs {host} (for {HOSTS[host].purpose}), which {reason}; {remedy}.')
 
 
 def stand_in(registry: Registry, host: str, *names: str) -> None:

@@ -42,8 +42,9 @@ def read_checkpoint(path: str) -> dict:
     try:
         loaded = CheckpointLoader.load_checkpoint(path, map_location='cpu')
     except UnpicklingError as error:
-        raise UserError(f'{path} cannot be read as a checkpoint ({brief(error)}); the file is damaged, or holds more '
-                        'than weights and numbers: strip it with the program that wrote it.') from None
+        reason = str(error).rpartition('WeightsUnpickler error: ')[2].strip().partition('. ')[0]
+        raise UserError(f'{path} cannot be read as a checkpoint ({reason}); the file is damaged, or holds more than '
+                        'weights and numbers: strip it with the program that wrote it.') from None
     except Exception as error:
         raise UserError(f'{path} cannot be read as a checkpoint ({brief(error)}); the file is damaged.') from None
     if not isinstance(loaded, dict):

@@ -133,16 +133,16 @@ def start_processes(cfg: Config) -> None:
     """Joins the processes of a launcher on machines without a device, where mmengine assumes one.
 
     Raises:
-        UserError: A launcher that offers no way to.
+        UserError: A launcher that offers no way to, or that did not start this process.
     """
+    if cfg.launcher == 'pytorch' and 'RANK' not in os.environ:
+        raise UserError('--launcher pytorch is for processes that torchrun starts; use bash tools/dist_train.sh '
+                        'CONFIG 2, or leave it out for one process.')
     if cfg.launcher == 'none' or get_device() != 'cpu':
         return
     if cfg.launcher != 'pytorch':
         raise UserError(f'--launcher {cfg.launcher} needs a CUDA device; on processors start with torchrun and '
                         '--launcher pytorch.')
-    if 'RANK' not in os.environ:
-        raise UserError('--launcher pytorch is for processes that torchrun starts; use bash tools/dist_train.sh '
-                        'CONFIG 2, or leave it out for one process.')
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
     # DistributedDataParallel refuses device numbers for a model on a processor.

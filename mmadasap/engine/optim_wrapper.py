@@ -34,11 +34,11 @@ class AdaSAPOptimWrapper(TwoPassOptimWrapper):
 
     Each update makes two passes over the same preprocessed batch with the same random draws, the loss being what the
     model's ``parse_losses`` makes of its one forward call. Norm statistics, and whatever else the call moves in buffers
-    and frozen parameters, move once (in the first pass), clipping acts on the second gradient, weights return to w bit
-    for bit before the step, and a step with a gradient that is not finite in either pass, on any rank, is skipped
-    whole. Under gradient accumulation every micro-batch is replayed at w + eps. Radii, both losses and gradient norms
-    and the sharpness between them go to the message hub, and so to every visualisation backend, without further
-    synchronisation with the device.
+    and frozen parameters (of which two copies are held), move once (in the first pass), clipping acts on the second
+    gradient, weights return to w bit for bit before the step, and a step with a gradient that is not finite in either
+    pass, on any rank, is skipped whole. Under gradient accumulation every micro-batch is replayed at w + eps. Radii,
+    both losses and gradient norms and the sharpness between them go to the message hub, and so to every visualisation
+    backend, without further synchronisation with the device.
 
     What a model counts outside its tensors, as mmdet's DynamicRoIHead does, it counts in both passes.
 
@@ -145,8 +145,9 @@ class AdaSAPOptimWrapper(TwoPassOptimWrapper):
         return [t.grad for t in self._neurons.with_gradient().tensors()]
 
     def _gradients(self) -> dict[int, Tensor]:
-        """Number of a tensor -> its gradient: not every pass need reach every tensor."""
-        return {i: t.grad for i, t in enumerate(self._neurons.tensors()) if t.grad is not None}
+        """Number of a tensor in the optimizer -> its gradient: not every pass need reach every tensor."""
+        held = {p: i for i, p in enumerate(p for group in self.optimizer.param_groups for p in group['params'])}
+        return {held[t]: t.grad for t in self._neurons.with_gradient().tensors() if t in held}
 
     def _end_cycle(self, step_kwargs: dict, zero_kwargs: dict) -> None:
         """From the gradient at w to the step."""

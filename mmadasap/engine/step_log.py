@@ -3,6 +3,8 @@ from mmengine.logging import HistoryBuffer, MessageHub
 
 # The log needs the last values of a number, and checkpoints not its history through the whole run.
 HISTORY = 1000
+NAMES = ('rho_min', 'rho_mean', 'rho_max', 'grad_norm_at_w', 'grad_norm_at_w_eps', 'loss_at_w', 'loss_at_w_eps',
+         'sharpness', 'skipped_steps')
 
 
 class StepLog:
@@ -14,7 +16,6 @@ class StepLog:
 
     def __init__(self, hub: MessageHub):
         self._hub = hub
-        self._names: set[str] = set()
 
     def add(self, **numbers: float) -> None:
         """Takes a step's numbers."""
@@ -22,10 +23,8 @@ class StepLog:
             key = f'train/{name}'
             self._hub.log_scalars.setdefault(key, HistoryBuffer(max_length=HISTORY))
             self._hub.update_scalar(key, value)
-            self._names.add(key)
 
     def forget(self) -> None:
         """Takes the numbers out again: the log would go on showing the last of them."""
-        for key in self._names:
-            self._hub.log_scalars.pop(key, None)
-        self._names.clear()
+        for name in NAMES:
+            self._hub.log_scalars.pop(f'train/{name}', None)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Optional, Union
 
 from mmadasap.errors import UserError
-from mmadasap.registry import type_name
 
 # In order of preference; classifiers count in percent.
 ACCURACIES = ('pascal_voc/mAP', 'coco/bbox_mAP', 'accuracy/top1', 'mAP', 'bbox_mAP', 'top1', 'accuracy')
@@ -47,8 +46,10 @@ def with_class_accuracies(evaluator: Union[dict, list]) -> Union[dict, list]:
     if isinstance(evaluator, (list, tuple)):
         return [with_class_accuracies(metric) for metric in evaluator]
     evaluator = copy.deepcopy(evaluator)
-    if type_name(evaluator) == 'VOCMetric':
+    # As a class in mmengine's new style, or by name.
+    kind = getattr(evaluator['type'], '__name__', evaluator['type'])
+    if kind in ('VOCMetric', 'mmdet.VOCMetric'):
         evaluator['type'] = 'mmadasap.VOCMetric'
-    elif type_name(evaluator) == 'CocoMetric':
+    elif kind in ('CocoMetric', 'mmdet.CocoMetric'):
         evaluator['classwise'] = True
     return evaluator

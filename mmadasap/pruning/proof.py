@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmadasap.errors import brief
+
 from .graph import TraceError, flatten_tensors
 from .groups import ChannelGroup, trace_groups
 from .masks import ChannelMask, Kept, full_channels, model_tensors, tensor_cuts
@@ -15,6 +17,7 @@ from .surgery import slim
 
 # Greatest difference of an output, as a share of its greatest value; wrong cuts differ by more than a hundredth.
 TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-3}
+TINY = 1e-2
 # Some choices of channels agree by chance.
 DRAWS, ROUNDS = 2, 3
 REASON = 'removing these channels would change more than masking them does (they are split, mixed or reordered)'
@@ -29,16 +32,18 @@ def find_groups(model: nn.Module,
     Memory: two copies of the weights, in double precision.
 
     Raises:
-        TraceError: As :func:`trace_groups`; or the copies disagree whatever is protected.
+        TraceError: As :func:`trace_groups`; or there is no copy that runs, or the copies disagree whatever is
+            protected.
     """
-    groups = trace_groups(model, example, forward, protect)
+    groups, rounds = trace_groups(model, example, forward, protect), 0
     trial = _Trial(model, example, forward)
-    for _ in range(ROUNDS):
-        if trial.agrees(groups):
-            return groups
+    while not trial.agrees(groups):
+        if rounds == ROUNDS:
+            raise TraceError(f'{type(model).__name__} computes something else when channels are removed than when they '
+                             'are masked, and no one group of channels is to blame; name in protect what mixes them.')
         groups = [g if g.protected or trial.agrees([g]) else replace(g, protected=REASON) for g in groups]
-    raise TraceError(f'{type(model).__name__} computes something else when channels are removed than when they are '
-                     'masked, and no one group of channels is to blame; name in protect what mixes them.')
+        rounds += 1
+    return groups
 
 
 class _Trial:
@@ -47,12 +52,27 @@ class _Trial:
     def __init__(self, model: nn.Module, example: Tensor, forward: Callable[[nn.Module, Tensor], Any]):
         self._draws = torch.Generator().manual_seed(0)
         self._forward = forward
-        self._model, self._input = _lively(model, self._draws).double(), self._like(example).double()
+        try:
+            self._model = _lively(model, self._draws)
+            self._input = torch.randn(example.shape, generator=self._draws).to(example)
+            self._choose_precision()
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except Exception as error:
+            raise TraceError(f'A copy of {type(model).__name__} does not run on an input of shape '
+                             f'{tuple(example.shape)} ({brief(error)}); check input_size, or leave out pruning for '
+                             'this model.') from error
+
+    def _choose_precision(self) -> None:
+        """Double precision, or single: some operations are written for that alone."""
+        self._model, self._input = self._model.double(), self._input.double()
         try:
             self._run(self._model)
+        except torch.cuda.OutOfMemoryError:
+            raise
         except Exception:
-            # Some operations are written for single precision alone.
             self._model, self._input = self._model.float(), self._input.float()
+            self._run(self._model)
 
     def agrees(self, groups: Sequence[ChannelGroup]) -> bool:
         """Whether masking some channels of unprotected ``groups`` and removing them give the same outputs."""
@@ -66,7 +86,10 @@ class _Trial:
             masked = self._run(model)
             slim(model, cuts)
             found = self._run(model)
+        except torch.cuda.OutOfMemoryError:
+            raise
         except Exception:
+            # Layers of widths that do not fit each other.
             return False
         return len(found) == len(masked) and all(_close(a, b) for a, b in zip(found, masked))
 
@@ -74,25 +97,30 @@ class _Trial:
         kept = full_channels(groups)
         for group in groups:
             if group.protected is None:
-                kept[group.name][torch.randperm(group.width, generator=self._draws)[:group.width // 3]] = False
+                kept[group.name][torch.randperm(group.width, generator=self._draws)[:_some_of(group.width)]] = False
         return kept
-
-    def _like(self, example: Tensor) -> Tensor:
-        return torch.randn(example.shape, generator=self._draws).to(example)
 
     @torch.no_grad()
     def _run(self, model: nn.Module) -> list[Tensor]:
         return flatten_tensors(self._forward(model, self._input))
 
 
+def _some_of(width: int) -> int:
+    return max(width // 3, 1) if width > 1 else 0
+
+
 @torch.no_grad()
 def _lively(model: nn.Module, draws: torch.Generator) -> nn.Module:
-    """A copy in eval mode in which no zero, as networks begin with, hides what a channel does."""
+    """A copy in eval mode in which no zero or tiny factor, as networks begin with, hides what a channel does."""
     model = copy.deepcopy(model).eval()
-    means = [m.running_mean for m in model.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
-    for tensor in (*model.parameters(), *means):
-        noise = torch.randn(tensor.shape, generator=draws).to(tensor) * 0.1
-        tensor.copy_(torch.where(tensor == 0, noise, tensor))
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
+    for tensor in (*model.parameters(), *(norm.running_mean for norm in norms)):
+        if tensor.numel():
+            noise = torch.randn(tensor.shape, generator=draws).to(tensor) * 0.1
+            tensor.copy_(torch.where((tensor == 0) | (tensor.abs().max() < TINY), noise, tensor))
+    for norm in norms:
+        # Of channels that are masked already.
+        norm.running_var.masked_fill_(norm.running_var == 0, 1)
     return model
 
 
@@ -101,5 +129,9 @@ def _close(found: Tensor, wanted: Tensor) -> bool:
         return False
     if not found.is_floating_point() or not found.numel():
         return torch.equal(found, wanted)
-    difference = (found - wanted).abs().max()
-    return bool(difference <= TOLERANCES.get(found.dtype, 1e-2) * wanted.abs().max())
+    # Infinities are what they are.
+    differ = found != wanted
+    if not differ.any():
+        return True
+    scale = wanted[wanted.isfinite()].abs().amax() if wanted.isfinite().any() else 0
+    return bool(((found - wanted)[differ].abs() <= TOLERANCES.get(found.dtype, 1e-2) * scale).all())

@@ -26,18 +26,20 @@ class PruningSchedule:
     interval: int
 
     def __post_init__(self):
-        self.check_phase(self.begin, self.end)
+        self.check_phase(self.begin, self.end, self.interval)
         if not 1 <= self.interval <= self.end - self.begin:
             raise UserError(f'interval={self.interval} leaves no pruning step in a phase of {self.end - self.begin} '
                              f'iterations; choose 1 to {self.end - self.begin}.')
 
     @staticmethod
-    def check_phase(begin: int, end: int) -> None:
-        """Refuses a phase of no length, in whatever unit.
+    def check_phase(begin: int, end: int, interval: int) -> None:
+        """Refuses a phase of no length, in whatever unit, or with steps at no whole iterations.
 
         Raises:
-            UserError: Naming both values.
+            UserError: Naming the values.
         """
+        if not isinstance(interval, int) or interval < 1:
+            raise UserError(f'interval={interval!r} must be a whole number of iterations, at least 1.')
         if not all(isinstance(value, int) for value in (begin, end)) or not 0 <= begin < end:
             raise UserError(f'The pruning phase must end after it begins, at whole numbers from 0, but begin={begin!r} '
                              f'and end={end!r}; move one of them.')

@@ -79,7 +79,8 @@ def trace_norms(model: nn.Module) -> Iterator[dict[nn.Module, list[nn.Module]]]:
     followers: dict[nn.Module, list[nn.Module]] = {}
 
     def tag(module, inputs, output):
-        output._mmadasap_layer = module, output._version
+        if not output.is_inference():
+            output._mmadasap_layer = module, output._version
 
     def follow(module, inputs):
         layer, version = getattr(inputs[0], '_mmadasap_layer', (None, None)) if inputs else (None, None)

@@ -115,10 +115,11 @@ def build_radius(cfg: Union[dict, UniformRadius, AdaptiveRadius, None]):
     Raises:
         UserError: Neither of these nor a policy, unknown type, unknown or missing argument, or a value out of range.
     """
-    if cfg is None or callable(cfg):
+    if cfg is None or callable(cfg) and not isinstance(cfg, type):
         return cfg
     if not isinstance(cfg, dict):
-        raise UserError(f"radius={cfg!r} is no policy; write radius=dict(type='UniformRadius', rho={cfg!r}).")
+        rho = cfg if isinstance(cfg, (int, float)) else '...'
+        raise UserError(f"radius={cfg!r} is no policy; write radius=dict(type='UniformRadius', rho={rho}).")
     args = dict(cfg)
     kind = args.pop('type', None)
     if kind not in RADII:

@@ -64,8 +64,9 @@ class ReusedDirection:
         return dict(direction=self.direction)
 
     def load_state_dict(self, state: dict) -> None:
-        """Goes on from :meth:`state_dict`."""
-        self.direction = dict(state['direction'])
+        """Goes on from :meth:`state_dict`, or from the list that earlier versions wrote."""
+        direction = state['direction']
+        self.direction = dict(direction if isinstance(direction, dict) else enumerate(direction))
 
 
 def _shapes(grads: Gradients) -> dict[int, torch.Size]:

@@ -52,6 +52,10 @@ def test_after_the_last_sharpness_aware_step_its_numbers_are_gone(tmp_path):
     hub.update_scalar('train/loss', 1.0)
     model.train_step(batch, wrapper)
     assert hub.log_scalars.keys() == {'train/loss'}
+    # A run that is resumed after them finds them in its hub.
+    hub.update_scalar('train/rho_mean', 1.0)
+    model.train_step(batch, AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), radius=None))
+    assert hub.log_scalars.keys() == {'train/loss'}
 
 
 def test_histories_of_these_numbers_stay_short(monkeypatch, tmp_path):

@@ -127,17 +127,6 @@ def test_gradient_checkpointing_is_off_while_tracing():
     assert {g.name: g.protected for g in groups if g.name != 'c'} == dict(a=None, b=None) and model.with_cp
 
 
-def test_a_layer_outside_autograd_is_named():
-
-    def forward(model, x):
-        with torch.no_grad():
-            x = model.a(x)
-        return model.c(model.b(x))
-
-    with pytest.raises(TraceError, match='a runs where autograd does not follow'):
-        trace_groups(Checkpointed(), torch.randn(1, 3, 8, 8), forward)
-
-
 def test_an_error_without_words_is_told_by_its_place():
 
     def forward(model, x):

@@ -77,6 +77,53 @@ def test_what_is_zero_at_the_beginning_hides_nothing():
     assert reasons(find_groups(model, torch.zeros(1, 3, 8, 8), call))['a'] == REASON
 
 
+@pytest.mark.parametrize('width', [2, 4])
+def test_narrow_groups_are_tried_too(width):
+    model = Mixing(halves, width // 2)
+    model.a = nn.Conv2d(3, width, 1)
+    assert reasons(find_groups(model, torch.zeros(1, 3, 8, 8), call))['a'] == REASON
+
+
+def test_a_tiny_factor_hides_nothing():
+
+    class Scaled(Mixing):
+
+        def __init__(self):
+            super().__init__(nn.ReLU())
+            self.gamma = nn.Parameter(torch.full((), 1e-6))
+
+        def forward(self, x):
+            x = self.a(x)
+            return self.d(self.b(x + self.gamma * shuffle(x)))
+
+    assert reasons(find_groups(Scaled(), torch.zeros(1, 3, 8, 8), call))['a'] == REASON
+
+
+def test_channels_that_are_masked_already_do_no_harm():
+    layers = [layer for _ in range(5) for layer in (nn.Conv2d(6, 6, 1), nn.BatchNorm2d(6), nn.ReLU())]
+    model, x = nn.Sequential(nn.Conv2d(3, 6, 1), *layers, nn.Conv2d(6, 2, 1)), torch.zeros(1, 3, 8, 8)
+    for layer in layers:
+        if isinstance(layer, nn.BatchNorm2d):
+            for tensor in (layer.weight, layer.bias, layer.running_mean, layer.running_var):
+                tensor.data[:3] = 0
+
+    def forward(model, x):
+        return model(x).exp()
+
+    assert not any(g.protected for g in find_groups(model, x, forward) if not g.leaves)
+
+
+def test_layers_that_autograd_does_not_follow_leave_the_others_prunable():
+
+    def forward(model, x):
+        with torch.no_grad():
+            x = model.a(x)
+        return model.d(model.c(model.b(x)))
+
+    assert reasons(find_groups(Mixing(nn.ReLU()), torch.zeros(1, 3, 8, 8), forward)) == dict(
+        b=None, c=None, d='d is an output of the network')
+
+
 def test_sound_groups_are_those_of_the_trace_and_nothing_is_touched():
     model, x = Mixing(nn.Sequential(nn.BatchNorm2d(8, affine=False), nn.ReLU())), torch.zeros(1, 3, 8, 8)
     before, state = values(copy.deepcopy(model)), torch.get_rng_state()

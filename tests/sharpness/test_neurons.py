@@ -88,6 +88,20 @@ def test_frozen_tensors_take_no_part():
     assert id(model.conv.bias) in ids(part.others)
 
 
+def test_layers_of_a_teacher_in_inference_mode_are_passed_over():
+    model, teacher = Toy(), Toy()
+    model.teacher = teacher
+
+    def run(x):
+        with torch.inference_mode():
+            teacher(x)
+        return Toy.forward(model, x)
+
+    with trace_norms(model) as followers:
+        run(torch.randn(2, 3, 5, 5))
+    assert list(followers) == [model.conv]
+
+
 def test_hooks_are_gone_after_tracing():
     model = Toy()
     neurons_of(model)

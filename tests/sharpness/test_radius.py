@@ -102,6 +102,7 @@ def test_range_of_radii_by_hand():
 
 @pytest.mark.parametrize('bad, message', [
     (0.05, r"radius=0.05 is no policy; write radius=dict\(type='UniformRadius', rho=0.05\)"),
+    (UniformRadius, r"radius=<class .*UniformRadius'> is no policy; write .*rho=\.\.\.\)"),
     (dict(type='UniformRadius', rho=float('inf')), 'rho=inf'),
     (dict(type='UniformRadius', rho=float('nan')), 'rho=nan'),
     (dict(type='AdaptiveRadius', rho_min=0.1, rho_max=float('inf')), 'rho_max=inf'),

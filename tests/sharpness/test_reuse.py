@@ -78,3 +78,6 @@ def test_state_goes_on():
     reused.note_second(numbered(torch.tensor([1., 1.])))
     other.load_state_dict(reused.state_dict())
     assert torch.equal(other.direction[0], torch.tensor([0., 1.]))
+    # As earlier versions wrote it.
+    other.load_state_dict(dict(direction=[torch.tensor([0., 2.])]))
+    assert other.ready_for(numbered(torch.ones(2)))

@@ -83,7 +83,7 @@ class ChannelPruningHook(Hook):
                  protect: Sequence[str] = ('backbone.conv1', )):
         self.input_size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
         self.budget = build_from(Budget, 'budget', budget)
-        PruningSchedule.check_phase(begin, end)
+        PruningSchedule.check_phase(begin, end, interval)
         self._phase = (begin, end, interval)
         self.by_epoch = by_epoch
         self.importance = build_importance(importance)

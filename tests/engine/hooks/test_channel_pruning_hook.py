@@ -182,6 +182,7 @@ def test_a_budget_of_everything_keeps_every_channel(tmp_path):
 @pytest.mark.parametrize('kwargs, message', [
     (dict(protect='net.stem'), r"protect='net.stem' must be several names; write \('net.stem', \)"),
     (dict(begin='2'), "whole numbers from 0, but begin='2'"),
+    (dict(interval=1.5), 'interval=1.5 must be a whole number of iterations'),
 ])
 def test_wrong_arguments_are_one_sentence(kwargs, message):
     settings = pruning(**kwargs)
