@@ -153,3 +153,16 @@ def test_where_no_one_group_is_to_blame_the_model_is_refused():
 
     with pytest.raises(TraceError, match='no one group of channels is to blame'):
         find_groups(Mixing(nn.ReLU()), torch.zeros(1, 3, 8, 8), forward)
+
+
+def test_a_copy_that_does_not_run_is_told():
+
+    class Fussy(Mixing):
+
+        def forward(self, x):
+            if x.min() < 0:
+                raise RuntimeError('images are not negative')
+            return super().forward(x)
+
+    with pytest.raises(TraceError, match='A copy of Fussy does not run .*RuntimeError: images are not negative'):
+        find_groups(Fussy(nn.ReLU()), torch.zeros(1, 3, 8, 8), call)
