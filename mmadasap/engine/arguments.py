@@ -42,9 +42,7 @@ def file_path(text: str) -> str:
     Raises:
         argparse.ArgumentTypeError: There is a folder.
     """
-    if osp.isdir(text):
-        raise argparse.ArgumentTypeError(f'{text!r} is a folder; name a file in it')
-    return text
+    return _unless(osp.isdir(text), text, f'{text!r} is a folder; name a file in it')
 
 
 def folder_path(text: str) -> str:
@@ -53,9 +51,7 @@ def folder_path(text: str) -> str:
     Raises:
         argparse.ArgumentTypeError: There is a file.
     """
-    if osp.isfile(text):
-        raise argparse.ArgumentTypeError(f'{text!r} is a file; name a folder')
-    return text
+    return _unless(osp.isfile(text), text, f'{text!r} is a file; name a folder')
 
 
 def pickle_path(text: str) -> str:
@@ -64,8 +60,13 @@ def pickle_path(text: str) -> str:
     Raises:
         argparse.ArgumentTypeError: It has another ending.
     """
-    if not text.endswith(('.pkl', '.pickle')):
-        raise argparse.ArgumentTypeError(f'{text!r} must end in .pkl, for predictions are written as a pickle')
+    is_other = not text.endswith(('.pkl', '.pickle'))
+    return _unless(is_other, text, f'{text!r} must end in .pkl, for predictions are written as a pickle')
+
+
+def _unless(is_wrong: bool, text: str, why: str) -> str:
+    if is_wrong:
+        raise argparse.ArgumentTypeError(why)
     return text
 
 

@@ -66,7 +66,7 @@ def part_of_batch(value: Any, size: int, kept: int) -> Any:
     if isinstance(value, torch.Tensor):
         return value[:kept] if _has_rows(value) and len(value) == size else value
     if isinstance(value, (list, tuple)):
-        if len(value) == size and not _are_batches(value):
+        if len(value) == size and not _are_batches(value) and not hasattr(value, '_fields'):
             return value[:kept]
         return _same_kind(value, [part_of_batch(v, size, kept) for v in value])
     return value

@@ -102,6 +102,8 @@ class Sample(NamedTuple):
 def test_tuples_with_names_stay_what_they_are():
     sample = Sample(torch.arange(4), [1, 2, 3, 4])
     assert untouched(sample).boxes == [1, 2, 3, 4] and isinstance(untouched(sample), Sample)
+    pair = part_of_batch(Sample(torch.arange(2), [1, 2]), 2, 1)
+    assert isinstance(pair, Sample) and pair.boxes == [1]
     part = part_of_batch(sample, 4, 1)
     assert isinstance(part, Sample) and part.image.tolist() == [0] and part.boxes == [1]
 
