@@ -52,6 +52,11 @@ def pruned(method: str, keep: int, times: int = 1, suffix: str = '', options: Ma
                start=DENSE, amp=True, times=times)
 
 
+def half_ascent(keep: int) -> Run:
+    """AdaSAP_L that climbs along the gradient of half of each batch: one pass and a half a step in place of two."""
+    return pruned('adasap-l', keep, suffix='-half-ascent', options={'optim_wrapper.ascent_fraction': 0.5})
+
+
 def searches(keep: int) -> dict[str, Run]:
     """Label -> run: as many settings for either, half and twice of the learning rate and of what else it has."""
     found = {}
