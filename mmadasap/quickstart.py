@@ -9,6 +9,7 @@ from typing import Optional
 
 import torch
 from mmengine.config import Config
+from mmengine.fileio import list_from_file
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmadasap.corruption import SUBSETS
@@ -60,7 +61,7 @@ def find_data(folder: Optional[str], work_dir: str) -> Data:
     if not osp.isdir(folder):
         raise UserError(f'There is no data folder {folder!r}; give one in Pascal VOC layout (Annotations, '
                         'ImageSets/Main, JPEGImages).')
-    train, test = _first_list(folder, 'trainval', 'train'), _first_list(folder, 'test', 'val')
+    train, test = _lists(folder)
     return Data(folder, classes_in(folder), train, test)
 
 
@@ -81,13 +82,27 @@ def claim_folder(work_dir: str, data: Data) -> None:
                         'away or give another --work-dir.')
 
 
-def _first_list(folder: str, *names: str) -> str:
-    for name in names:
-        path = f'ImageSets/Main/{name}.txt'
-        if osp.isfile(osp.join(folder, path)):
-            return path
-    raise UserError(f'{folder!r} has no {" or ".join(f"ImageSets/Main/{n}.txt" for n in names)}; write one that lists '
-                    'image names without extension, one a line.')
+def _lists(folder: str) -> tuple[str, str]:
+    """Lists to train and to test on, which share no image: with val to test on, train goes before trainval.
+
+    Raises:
+        UserError: There is no such pair, or one shares images.
+    """
+    for pair in (('trainval', 'test'), ('train', 'test'), ('train', 'val'), ('trainval', 'val')):
+        train, test = (f'ImageSets/Main/{name}.txt' for name in pair)
+        if all(osp.isfile(osp.join(folder, path)) for path in (train, test)):
+            _check_apart(folder, train, test)
+            return train, test
+    raise UserError(f'{folder!r} needs ImageSets/Main/trainval.txt or train.txt to train on, and test.txt or val.txt '
+                    'to test on; write them, each a list of image names without extension, one a line.')
+
+
+def _check_apart(folder: str, train: str, test: str) -> None:
+    names = (set(list_from_file(osp.join(folder, path))) for path in (train, test))
+    shared = sorted(set.intersection(*names) - {''})
+    if shared:
+        raise UserError(f'{folder!r}: {train} and {test} share {len(shared)} images, {shared[0]!r} first; take them '
+                        'out of one list, for accuracy on images a network was trained on says nothing.')
 
 
 def stage_config(stage: str, data: Data, work_dir: str, configs: str) -> Config:

@@ -75,13 +75,29 @@ def test_the_users_data_gives_the_classes_and_lists(tmp_path):
     assert cfg.test_dataloader.dataset.ann_file == 'ImageSets/Main/val.txt'
 
 
+def test_no_image_is_trained_on_and_tested_on(tmp_path):
+    """VOC2012 comes with trainval, train and val, and without test."""
+    folder = tmp_path / 'mine'
+    write_shapes(str(folder), train=3, test=2)
+    lists = folder / 'ImageSets/Main'
+    train, val = (lists / 'trainval.txt').read_text(), (lists / 'test.txt').read_text()
+    (lists / 'test.txt').unlink()
+    for name, text in dict(trainval=train + val, train=train, val=val).items():
+        (lists / f'{name}.txt').write_text(text)
+    data = quickstart.find_data(str(folder), str(tmp_path))
+    assert (data.train, data.test) == ('ImageSets/Main/train.txt', 'ImageSets/Main/val.txt')
+
+
 @pytest.mark.parametrize('make, message', [
     (lambda folder: None, 'There is no data folder'),
-    (lambda folder: folder.mkdir(), 'has no ImageSets/Main/trainval.txt or ImageSets/Main/train.txt'),
+    (lambda folder: folder.mkdir(), 'needs ImageSets/Main/trainval.txt or train.txt to train on'),
     (lambda folder: (write_shapes(str(folder), 2, 1), shutil.rmtree(folder / 'Annotations')),
      'There are no annotations'),
     (lambda folder: (write_shapes(str(folder), 2, 1), (folder / 'ImageSets/Main/test.txt').unlink()),
-     'has no ImageSets/Main/test.txt or ImageSets/Main/val.txt'),
+     'and test.txt or val.txt to test on'),
+    (lambda folder: (write_shapes(str(folder), 2, 1), shutil.copy(folder / 'ImageSets/Main/trainval.txt',
+                                                                  folder / 'ImageSets/Main/test.txt')),
+     'trainval.txt and ImageSets/Main/test.txt share 2 images, .000'),
 ])
 def test_what_is_missing_is_named(tmp_path, make, message):
     make(tmp_path / 'mine')

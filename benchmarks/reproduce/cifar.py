@@ -9,8 +9,8 @@ from runs import PHASE_HOOK, PRUNING_HOOK, Run
 FOLDER = 'configs/classification/cifar10/resnet18-w16'
 # Output channels of all layers of the dense network, and of what is left of them at 20 % of the parameters.
 NEURONS, SLIM_NEURONS = 1210, 600
-# Mean over all neurons of AdaSAP_P's radii on the dense network.
-MEAN_RADIUS = 0.084
+# Of AdaSAP_P, by climbs.py: the mean over all neurons of its radii on the dense network, and how far it climbs.
+MEAN_RADIUS, CLIMB = 0.084, 0.067
 METHODS = {
     'magnitude-sgd': 'magnitude + SGD',
     'magnitude-sam': 'magnitude + SAM',
@@ -21,15 +21,16 @@ METHODS = {
     'adasap-p': 'AdaSAP_P',
     'adasap-p-asam': 'AdaSAP_P with ASAM',
     'mean-radius': "magnitude + SAM of AdaSAP_P's mean radius",
+    'equal-climb': 'magnitude + SAM that climbs as far as AdaSAP_P',
 }
+# Only against them is what the radii do apart, and not how large they are.
+CONTROLS = {'mean-radius': MEAN_RADIUS, 'equal-climb': CLIMB}
 # In the paper the greatest radius is the uniform one, with ASAM as well; here ASAM's own for CIFAR-10.
 ASAM = {'optim_wrapper.asam': True, 'optim_wrapper.radius.rho_max': 0.5}
 VARIANTS = {
     'adasap-p-asam': dict(options=ASAM, hooks={PHASE_HOOK: dict(radius=dict(type='UniformRadius', rho=0.5))}),
-    # Only against it is what the radii do apart, and not how large they are.
-    'mean-radius': dict(options={
-        'optim_wrapper.radius': dict(_delete_=True, type='UniformRadius', rho=MEAN_RADIUS)}),
-}
+} | {name: dict(options={'optim_wrapper.radius': dict(_delete_=True, type='UniformRadius', rho=rho)})
+     for name, rho in CONTROLS.items()}
 
 
 @dataclass(frozen=True)

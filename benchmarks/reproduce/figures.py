@@ -16,10 +16,11 @@ PANELS = {'accuracy': 'clean accuracy', 'mean_corrupted': 'corrupted accuracy', 
 
 def figure_titles(results: dict) -> dict[str, str]:
     """File -> title of every figure there are results for."""
-    found = {f'margins-{name}.png': f'{list(pair)[1]} - {list(pair)[0]} by corruption, {name}'
-             for name, pair in MARGINS.items() if common_seeds(results, list(pair.values()))}
-    found |= {f'size-{name}.png': f'What survives against what is removed, {name}' for name in CURVES
-              if _curves(results, name)}
+    seeds = {name: len(common_seeds(results, list(pair.values()))) for name, pair in MARGINS.items()}
+    found = {f'margins-{name}.png': f'{list(pair)[1]} - {list(pair)[0]} by corruption, {name}, seeds: {seeds[name]}'
+             for name, pair in MARGINS.items() if seeds[name]}
+    found |= {f'size-{name}.png': f'What survives against what is removed, {name}; hollow points are of one seed'
+              for name in CURVES if _curves(results, name)}
     return found | ({'cost.png': 'Training time'} if _bars(results) else {})
 
 
@@ -34,7 +35,7 @@ def draw_figures(results: dict, folder: str) -> list[str]:
         kind, _, data = name.partition('-')
         if kind == 'margins':
             seeds = common_seeds(results, list(MARGINS[data].values()))
-            draw_margins({label: mean_result({seed: results[run][seed] for seed in seeds})
+            draw_margins({f'{label} (seeds: {len(seeds)})': mean_result({seed: results[run][seed] for seed in seeds})
                           for label, run in MARGINS[data].items()}, path)
         elif kind == 'size':
             draw_against_size(results, _curves(results, data), path)
@@ -75,6 +76,8 @@ def mean_result(by_seed: dict[int, dict]) -> RobustnessResult:
 def draw_against_size(results: dict, curves: dict[str, list[str]], path: str) -> None:
     """Accuracy clean, corrupted and their ratio against the share of parameters removed (paper: Figures 1 and 6).
 
+    Points of one seed are hollow: no spread is known of them.
+
     Args:
         results: Run -> seed -> result.
         curves: Method -> runs, of one start each.
@@ -83,8 +86,9 @@ def draw_against_size(results: dict, curves: dict[str, list[str]], path: str) ->
     figure = Figure(figsize=(4 * len(PANELS), 3.8), layout='constrained')
     for axes, (key, title) in zip(figure.subplots(1, len(PANELS)), PANELS.items()):
         for color, (label, runs) in zip(COLORS, curves.items()):
-            x, mean, spread = zip(*sorted(_point(results, run, key) for run in runs))
-            axes.errorbar(x, mean, spread, marker='o', capsize=3, label=label, color=color)
+            x, mean, spread, seeds = zip(*sorted(_point(results, run, key) for run in runs))
+            axes.errorbar(x, mean, spread, capsize=3, label=label, color=color)
+            axes.scatter(x, mean, facecolors=['white' if n == 1 else color for n in seeds], edgecolors=color, zorder=3)
         axes.set_xlabel('parameters removed, %')
         axes.set_title(title)
         axes.grid(alpha=0.3)
@@ -125,13 +129,14 @@ def relative_time(result: dict, after: str = 'after') -> Optional[tuple[float, f
     return times * share * steps['before'] / steps['plain'], times * (1 - share) * steps[after] / steps['plain']
 
 
-def _point(results: dict, run: str, key: str) -> tuple[float, float, float]:
+def _point(results: dict, run: str, key: str) -> tuple[float, float, float, int]:
     start = RUNS[run].reference
     dense = results[start] if start in results else results[run]
     sizes = [r['test']['parameters'] for r in results[run].values()]
     removed = 1 - statistics.mean(sizes) / next(iter(dense.values()))['test']['parameters']
     values = [r['test'][key] for r in results[run].values()]
-    return 100 * removed, statistics.mean(values), statistics.stdev(values) if len(values) > 1 else 0
+    spread = statistics.stdev(values) if len(values) > 1 else 0
+    return 100 * removed, statistics.mean(values), spread, len(values)
 
 
 def _save(figure: Figure, path: str) -> None:

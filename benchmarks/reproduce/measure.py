@@ -1,20 +1,15 @@
 """What is measured of a finished training run."""
 import copy
-import hashlib
-import importlib.metadata
-import os
 import os.path as osp
 from typing import Optional
 
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
-from mmengine.utils import get_git_hash
 from runs import Run, checkpoint_path, chosen_checkpoint, pruning_epochs
 from steps import step_times
 
 from mmadasap.corruption import SUBSETS
-from mmadasap.corruption.versions import library_versions
 from mmadasap.engine.checkpoint import load_config, read_checkpoint
 from mmadasap.engine.host import raw_outputs
 from mmadasap.engine.networks import adopt_slim_model, build_network, input_size, load_network
@@ -27,7 +22,6 @@ from mmadasap.pruning import count_parameters, trace_layers
 
 CORRUPTIONS, SEVERITY = SUBSETS['paper18'], 3
 SHARPNESS = dict(rho=0.05, batches=8, steps=5)
-PACKAGES = ('torch', 'torch_pruning', 'scipy', 'mmengine', 'mmdet', 'mmpretrain', 'mmcv', 'mmadasap')
 
 
 def measure(run: Run, cfg: Config) -> dict:
@@ -119,34 +113,3 @@ def for_checkpoint(cfg: Config, checkpoint: str) -> Config:
     cfg = copy.deepcopy(cfg)
     adopt_slim_model(cfg, checkpoint)
     return cfg
-
-
-def data_hash(cfg: Config) -> str:
-    """Names the data: paths and sizes of all files below the folders of its images."""
-    roots = {root for loader in (cfg.train_dataloader, cfg.test_dataloader) for root in data_roots(loader.dataset)}
-    lines = sorted(line for root in roots for line in _files(root))
-    return hashlib.sha256('\n'.join(lines).encode()).hexdigest()[:16]
-
-
-def data_roots(dataset: dict) -> set[str]:
-    """Folders of a data set, also inside wrappers."""
-    parts = [*dataset.get('datasets', []), *([dataset['dataset']] if 'dataset' in dataset else [])]
-    own = {dataset['data_root']} if dataset.get('data_root') else set()
-    return own.union(*(data_roots(part) for part in parts))
-
-
-def versions() -> dict[str, str]:
-    """Library -> version, of all that may change a number; hosts by what is imported under their name."""
-    providers = importlib.metadata.packages_distributions()
-    names = {name: providers[name][0] for name in PACKAGES if name in providers}
-    return library_versions() | {
-        name: f'{distribution} {importlib.metadata.version(distribution)}' for name, distribution in names.items()} | {
-            'commit': get_git_hash(digits=10)}
-
-
-def _files(root: str) -> list[str]:
-    found = []
-    for folder, _, names in os.walk(root, followlinks=True):
-        paths = [osp.join(folder, name) for name in names]
-        found += [f'{osp.relpath(path, root)} {osp.getsize(path)}' for path in paths]
-    return found

@@ -12,7 +12,8 @@ import os.path as osp
 import time
 
 import torch
-from measure import data_hash, measure, versions
+from measure import measure
+from provenance import data_hash, versions
 from report import format_table, read_results
 from runs import Run, resolve, training_hash
 from tables import RUNS, TABLES
@@ -46,7 +47,9 @@ def run_once(run: Run, seed: int, device: str) -> None:
         run=run.name, seed=seed, config=run.config, config_hash=training_hash(run, seed, RUNS),
         data_hash=data_hash(cfg), start=run.start, amp=run.amp, versions=versions(), machine=describe_machine(),
         command=f'python benchmarks/reproduce/run.py {run.name} --seeds {seed}')
-    about['peak_memory_bytes'] = train(run, seed, device, RUNS)
+    trained = train(run, seed, device, RUNS)
+    about |= dict(peak_memory_bytes=trained['peak_memory_bytes'], training={
+        key: trained[key] for key in ('devices', 'machine', 'versions') if key in trained})
     start = time.monotonic()
     about |= measure(run, cfg)
     write_json(run.result_path(seed), about | dict(measuring_seconds=time.monotonic() - start))
@@ -55,12 +58,14 @@ def run_once(run: Run, seed: int, device: str) -> None:
 
 
 def warn_if_changed(run: Run, seed: int) -> None:
-    """Says where a result is of another config than the present one."""
+    """Says where a result is of another config than the present one, or of other data than lie here."""
     with open(run.result_path(seed)) as file:
-        theirs = json.load(file)['config_hash']
-    if theirs != training_hash(run, seed, RUNS):
-        print(f'[reproduce] {osp.relpath(run.result_path(seed))} was made with another config ({theirs}); delete it '
-              f'and {run.work_dir(seed)} to run it anew.')
+        theirs = json.load(file)
+    mine = dict(config_hash=training_hash(run, seed, RUNS), data_hash=data_hash(resolve(run, seed)))
+    for key, name in (('config_hash', 'another config'), ('data_hash', 'other data')):
+        if theirs[key] != mine[key]:
+            print(f'[reproduce] {osp.relpath(run.result_path(seed))} was made with {name} ({theirs[key]}, now '
+                  f'{mine[key]}); delete it and {run.work_dir(seed)} to run it anew.')
 
 
 def select(table: str, only: list[str]) -> list[str]:

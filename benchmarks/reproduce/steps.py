@@ -1,6 +1,7 @@
 """What a training step takes: of plain SGD, and of a run up to surgery and after it, taking turns in one process."""
 import copy
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import torch
@@ -39,7 +40,7 @@ def step_times(cfg: Config, checkpoint: str, amp: bool) -> dict[str, float]:
     torch.manual_seed(0)
     dense, small = (model.to(get_device(), memory_format=memory_format(cfg)).train()
                     for model in (build_network(cfg), load_network(slim, checkpoint)))
-    batch = first_batch(cfg)
+    batch, = first_batches(cfg, 1)
     calls = {
         name: _step(model, batch, wrapper, amp)
         for name, (model, wrapper) in dict(
@@ -63,11 +64,11 @@ def memory_format(cfg: Config) -> torch.memory_format:
     return torch.channels_last if FORMAT_HOOK in types else torch.contiguous_format
 
 
-def first_batch(cfg: Config) -> Any:
-    """The first batch the run trains on."""
+def first_batches(cfg: Config, count: int) -> list[Any]:
+    """The first batches the run trains on."""
     loader = copy.deepcopy(cfg.train_dataloader)
     loader.update(num_workers=0, persistent_workers=False)
-    return next(iter(Runner.build_dataloader(loader, seed=0)))
+    return list(islice(Runner.build_dataloader(loader, seed=0), count))
 
 
 def _step(model: nn.Module, batch: Any, wrapper: dict[str, Any], amp: bool) -> Callable[[], object]:

@@ -46,9 +46,10 @@ def table(runs: dict[str, Run], columns: tuple[str, ...]) -> Table:
 
 
 def methods(setting: cifar.Setting, names: Iterable[str], sizes: Iterable[int] = SIZES) -> dict[str, Run]:
-    """Label -> run: the dense network, and methods at sizes."""
+    """Label -> run: the dense network, and methods at sizes; the controls of the radii at the last size alone."""
     return {'dense': cifar.dense(setting)} | {
-        f'{cifar.METHODS[name]}, {size} % kept': cifar.pruned(setting, name, size) for size in sizes for name in names}
+        f'{cifar.METHODS[name]}, {size} % kept': cifar.pruned(setting, name, size)
+        for size in sizes for name in names if name not in cifar.CONTROLS or size == SIZES[-1]}
 
 
 def detection() -> dict[str, Run]:
@@ -74,6 +75,7 @@ def regimes() -> dict[str, Run]:
     }
 
 
+AROUND_PRUNING = ('taylor-sgd', 'magnitude-sgd', 'magnitude-sam', *cifar.CONTROLS, 'adasap-p')
 COST = ('minutes', 'step_before', 'step_after', 'cost', 'masked', 'memory')
 V2 = ('v2', 'relative_v2')
 AROUND = ('sharpness_before', 'sharpness_after', 'loss_before', 'loss_after', 'accuracy_before', 'accuracy_after')
@@ -85,10 +87,8 @@ TABLES = {
     'search': table(cifar.searches(FIFTH, 20), ACCURACY),
     'search3': table(bccd.searches(40), ACCURACY),
     'readings': table(cifar.readings(FIFTH, 20), ACCURACY),
-    'table7': table(methods(FIFTH, ['taylor-sgd', 'magnitude-sgd', 'magnitude-sam', 'mean-radius', 'adasap-p']),
-                    AROUND[:2]),
-    'table9': table(methods(FIFTH, ['taylor-sgd', 'magnitude-sgd', 'magnitude-sam', 'mean-radius', 'adasap-p']),
-                    AROUND[2:]),
+    'table7': table(methods(FIFTH, AROUND_PRUNING), AROUND[:2]),
+    'table9': table(methods(FIFTH, AROUND_PRUNING), AROUND[2:]),
     'table10': table(cifar.warmups(FIFTH, 20, WARMUPS), ACCURACY),
     'table11': table(cifar.third_steps(FIFTH, 20), ACCURACY),
     'table3-voc': table(full.voc(), ('latency', *ACCURACY, *COST)),

@@ -8,21 +8,23 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Optional
 
 import torch
 from mmengine.config import Config
+from provenance import versions
 from runs import Run, checkpoint_path, resolve, training_hash
 
 from mmadasap.engine.slim_config import write_config
 from mmadasap.errors import UserError
 from mmadasap.fileio import write_json
+from mmadasap.latency import describe_machine
 
 
-def train(run: Run, seed: int, device: str, runs: Mapping[str, Run]) -> Optional[int]:
+def train(run: Run, seed: int, device: str, runs: Mapping[str, Run]) -> dict:
     """Trains, or goes on; a finished training is left as it is.
 
     So is the run it starts from, before it: its checkpoint is not there on a clean checkout.
@@ -34,10 +36,11 @@ def train(run: Run, seed: int, device: str, runs: Mapping[str, Run]) -> Optional
         runs: Name -> run, of all a run may start from.
 
     Returns:
-        Its peak memory in bytes; None where the system does not tell.
+        What is known of it: 'hash' of its config, 'peak_memory_bytes' (None where the system does not tell), and, as
+        far as they were noted when it began, 'devices', 'machine' and 'versions'.
 
     Raises:
-        UserError: Training failed, or the folder holds the training of another config.
+        UserError: Training failed, or the folder holds the training of another config or one begun on other devices.
     """
     start = None
     if run.start is not None:
@@ -48,19 +51,39 @@ def train(run: Run, seed: int, device: str, runs: Mapping[str, Run]) -> Optional
         return _train(cfg, training_hash(run, seed, runs), run.amp, device, lock)
 
 
-def _train(cfg: Config, mine: str, amp: bool, device: str, lock: int) -> Optional[int]:
+def _train(cfg: Config, mine: str, amp: bool, device: str, lock: int) -> dict:
     noted = osp.join(cfg.work_dir, 'training.json')
-    state = _read(noted) or dict(hash='unknown' if osp.exists(checkpoint_path(cfg)) else mine, peak_memory_bytes=None)
+    state = _read(noted) or _begin(cfg, mine, device)
     if state['hash'] != mine:
         raise UserError(f'{cfg.work_dir} holds a training of another config ({state["hash"]}, now {mine}); move it '
                         'away to train anew.')
-    if not osp.exists(checkpoint_path(cfg)):
-        write_json(noted, state)
-        peak = _run(_command(write_config(cfg, osp.join(cfg.work_dir, 'config.py')), amp, device), lock)
-        peak = _device_memory(cfg.work_dir) if device == 'cuda' else peak
-        state['peak_memory_bytes'] = max(peak or 0, state['peak_memory_bytes'] or 0) or None
-        write_json(noted, state)
-    return state['peak_memory_bytes']
+    if osp.exists(checkpoint_path(cfg)):
+        return state
+    if state.get('devices', _devices(device)) != _devices(device):
+        raise UserError(f'{cfg.work_dir} holds a training begun on {state["devices"]}, and this is {_devices(device)}: '
+                        'batches and pruning steps would differ; go on there, or move it away to train anew.')
+
+    def note(peak: Optional[int]) -> None:
+        if (peak or 0) > (state['peak_memory_bytes'] or 0):
+            state['peak_memory_bytes'] = peak
+            write_json(noted, state)
+
+    write_json(noted, state)
+    _run(_command(write_config(cfg, osp.join(cfg.work_dir, 'config.py')), amp, device), lock,
+         note if device == 'cpu' else None)
+    note(_device_memory(cfg.work_dir) if device == 'cuda' else None)
+    return state
+
+
+def _begin(cfg: Config, mine: str, device: str) -> dict:
+    if osp.exists(checkpoint_path(cfg)):
+        return dict(hash='unknown', peak_memory_bytes=None)
+    return dict(hash=mine, peak_memory_bytes=None, devices=_devices(device), machine=describe_machine(),
+                versions=versions())
+
+
+def _devices(device: str) -> str:
+    return f'{torch.cuda.device_count()} x cuda' if device == 'cuda' else device
 
 
 @contextmanager
@@ -99,21 +122,25 @@ def _command(config: str, amp: bool, device: str) -> list[str]:
     return [sys.executable, 'tools/train.py', *flags]
 
 
-def _run(command: list[str], lock: int) -> Optional[int]:
-    """Runs a command to its end, holding the lock, and watches its memory, in bytes.
+def _run(command: list[str], lock: int, note: Optional[Callable[[Optional[int]], None]]) -> None:
+    """Runs a command to its end, holding the lock.
+
+    Args:
+        command: Its words.
+        lock: Descriptor it inherits.
+        note: Is told its peak memory so far, in bytes, again and again: it may be killed at any time.
 
     Raises:
         UserError: It fails.
     """
-    peak = None
     with subprocess.Popen(command, pass_fds=[lock]) as process:
         while process.poll() is None:
-            peak = _peak_memory(process.pid) or peak
+            if note is not None:
+                note(_peak_memory(process.pid))
             time.sleep(1)
     if process.returncode:
         raise UserError(f'Training stopped with exit code {process.returncode}; mend what it says above, and go on '
                         f'with the same command ({shlex.join(command)} is the part that failed).')
-    return peak
 
 
 def _peak_memory(process: int) -> Optional[int]:

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process
 
 from mmadasap.fileio import file_digest, write_json
+from mmadasap.version import __version__
 
 
 class Cells:
@@ -40,12 +41,13 @@ class Cells:
 
 
 def cell_key(cfg: Config, checkpoint: str, *more: Any) -> str:
-    """Names all that a result depends on: network, weights, data, metric, and whatever else is given.
+    """Names all that a result depends on: network, weights, data, metric, this package, and whatever else is given.
 
-    Number of workers and the like are left out: they change no result.
+    Of the data the config alone: images that are replaced in their folder are not noticed. Number of workers and the
+    like are left out: they change no result.
     """
     loader = cfg.test_dataloader
-    parts = [cfg.model, loader.dataset, loader.get('batch_size'), cfg.test_evaluator]
+    parts = [cfg.model, loader.dataset, loader.get('batch_size'), cfg.test_evaluator, cfg.get('test_cfg'), __version__]
     plain = Config(dict(parts=parts))._cfg_dict.to_dict()
     weights = file_digest(checkpoint) if osp.isfile(checkpoint) else checkpoint
     text = json.dumps([plain, weights, *more], sort_keys=True, default=str)

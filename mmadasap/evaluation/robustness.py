@@ -170,7 +170,8 @@ class _Tester:
     def test(self, loader: dict) -> dict:
         """Accuracy, its name, and the accuracy of every class where the metric tells."""
         evaluator = self.runner.build_evaluator(self.cfg.test_evaluator)
-        loop = TestLoop(self.runner, self.runner.build_dataloader(loader), evaluator)
+        half = self.cfg.get('test_cfg', {}).get('fp16', False)
+        loop = TestLoop(self.runner, self.runner.build_dataloader(loader), evaluator, fp16=half)
         # Hooks ask the runner for the loader that runs, and it would build the clean one for them.
         self.runner._test_loop = loop
         results = loop.run()

@@ -1,5 +1,6 @@
 from mmengine.config import Config
 
+from mmadasap.evaluation import cells
 from mmadasap.evaluation.cells import Cells, cell_key
 
 
@@ -9,18 +10,18 @@ def config(**kwargs):
 
 
 def test_cells_are_kept_and_found_again(tmp_path):
-    cells = Cells(str(tmp_path), 'key')
-    assert cells.get('fog-3') is None
-    cells.put('fog-3', dict(accuracy=0.25))
+    kept = Cells(str(tmp_path), 'key')
+    assert kept.get('fog-3') is None
+    kept.put('fog-3', dict(accuracy=0.25))
     assert Cells(str(tmp_path), 'key').get('fog-3') == dict(accuracy=0.25)
     assert Cells(str(tmp_path), 'other').get('fog-3') is None
     assert [p.name for p in (tmp_path / 'key').iterdir()] == ['fog-3.json']
 
 
 def test_nothing_is_kept_without_a_folder():
-    cells = Cells(None, 'key')
-    cells.put('fog-3', dict(accuracy=0.25))
-    assert cells.get('fog-3') is None
+    nowhere = Cells(None, 'key')
+    nowhere.put('fog-3', dict(accuracy=0.25))
+    assert nowhere.get('fog-3') is None
 
 
 def test_the_key_names_all_that_a_result_depends_on_and_nothing_else(tmp_path):
@@ -33,7 +34,13 @@ def test_the_key_names_all_that_a_result_depends_on_and_nothing_else(tmp_path):
     workers.test_dataloader.num_workers = 3
     assert cell_key(workers, a, 0) == key
     others = [cell_key(config(), a, 1), cell_key(config(), str(weights[1]), 0), cell_key(config(model=dict()), a, 0),
-              cell_key(config(test_evaluator=dict()), a, 0)]
+              cell_key(config(test_evaluator=dict()), a, 0), cell_key(config(test_cfg=dict(fp16=True)), a, 0)]
     data = config()
     data.test_dataloader.dataset.data_root = 'y'
-    assert len({key, cell_key(data, a, 0), *others}) == 6
+    assert len({key, cell_key(data, a, 0), *others}) == 7
+
+
+def test_results_of_another_version_are_not_taken_over(tmp_path, monkeypatch):
+    before = cell_key(config(), 'a', 0)
+    monkeypatch.setattr(cells, '__version__', '0.0.0')
+    assert cell_key(config(), 'a', 0) != before

@@ -2,6 +2,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import pytest
 import report
 from figures import common_seeds, draw_figures, figure_titles, mean_result, relative_time
@@ -102,8 +103,24 @@ def test_the_published_report_is_of_the_published_results(monkeypatch):
     found = report.read_results()
     text = report.render(found, (folder / 'results.template.md').read_text())
     assert (folder / 'RESULTS.md').read_text() == text, 'run python benchmarks/reproduce/report.py'
-    assert all((folder / 'figures' / name).exists() for name in figure_titles(found))
     assert all(f'{{{{{name}}}}}' in (folder / 'results.template.md').read_text() for name in TABLES)
+
+
+def test_published_figures_are_of_the_published_results(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    for path in map(Path, draw_figures(report.read_results(), str(tmp_path))):
+        drawn, published = (cv2.imread(str(folder / path.name)).astype(float)
+                            for folder in (tmp_path, ROOT / 'benchmarks/reproduce/figures'))
+        # Fonts may be drawn a little differently elsewhere.
+        assert drawn.shape == published.shape and abs(drawn - published).mean() < 0.5, path.name
+
+
+def test_published_results_are_of_one_version_of_the_data():
+    hashes = {}
+    for path in Path(RESULTS).glob('*.json'):
+        stated = json.loads(path.read_text())
+        hashes.setdefault(stated['run'].partition('_')[0].partition('-')[0], set()).add(stated['data_hash'])
+    assert hashes and all(len(found) == 1 for found in hashes.values()), hashes
 
 
 def test_published_results_are_of_the_present_configs(monkeypatch):

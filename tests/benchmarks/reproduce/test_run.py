@@ -14,6 +14,7 @@ import pytest
 import run as runner
 import runs
 from mmpretrain.datasets.categories import CIFAR10_CATEGORIES
+from provenance import data_hash
 from run import run_once, warn_if_changed
 from runs import resolve, training_hash
 from training import alone, train
@@ -61,6 +62,7 @@ def test_from_configs_to_results_in_any_order(setting, monkeypatch, capfd):
     # 20 images in batches of 4, 3 epochs, the phase over after 2.
     assert (second['cost']['iterations'], second['cost']['iterations_before']) == (15, 10)
     assert second['cost']['training_seconds'] > 0 and second['peak_memory_bytes'] > 1e8
+    assert second['training']['devices'] == 'cpu' and second['training']['versions'] == second['versions']
     assert all(second['cost']['step_ms'][name] > 0 for name in ('plain', 'before', 'after', 'masked'))
     assert 'step_ms' not in first['cost']
     assert library_versions().items() <= second['versions'].items() and 'torch' in second['versions']
@@ -89,10 +91,22 @@ def test_a_checkpoint_nobody_knows_the_config_of_is_not_taken(setting):
 def test_a_result_of_another_config_is_pointed_out(setting, monkeypatch, capsys):
     dense = cifar.dense(setting)
     monkeypatch.setattr(runner, 'RUNS', {dense.name: dense})
-    for stated, warns in (('another', True), (training_hash(dense, 0, {}), False)):
-        write_json(dense.result_path(0), dict(config_hash=stated))
+    mine = dict(config_hash=training_hash(dense, 0, {}), data_hash=data_hash(resolve(dense, 0)))
+    for stated, warning in (({}, ''), (dict(config_hash='x'), 'was made with another config (x, now '),
+                            (dict(data_hash='x'), 'was made with other data (x, now ')):
+        write_json(dense.result_path(0), mine | stated)
         warn_if_changed(dense, 0)
-        assert ('was made with another config' in capsys.readouterr().out) == warns
+        said = capsys.readouterr().out
+        assert warning in said and bool(warning) == bool(said)
+
+
+def test_a_training_does_not_go_on_on_other_devices(setting, monkeypatch):
+    dense = cifar.dense(setting)
+    Path(dense.work_dir(0)).mkdir(parents=True)
+    write_json(f'{dense.work_dir(0)}/training.json', dict(
+        hash=training_hash(dense, 0, {}), peak_memory_bytes=None, devices='8 x cuda'))
+    with pytest.raises(UserError, match='holds a training begun on 8 x cuda, and this is cpu: batches'):
+        train(dense, 0, 'cpu', {dense.name: dense})
 
 
 @pytest.mark.slow
@@ -124,6 +138,7 @@ def test_after_a_kill_no_epoch_is_lost_or_trained_twice(setting, kill, epochs):
         time.sleep(0.01)
     kill(program.pid, signal.SIGKILL)
     program.join()
+    assert json.loads((Path(cfg.work_dir) / 'training.json').read_text())['peak_memory_bytes'] > 0
     train(dense, 0, 'cpu', {})
     logs = [path.read_text().splitlines() for path in sorted(Path(cfg.work_dir).glob('*/vis_data/scalars.json'))]
     found = [[line['epoch'] for line in map(json.loads, log) if 'loss' in line] for log in logs]

@@ -1,12 +1,14 @@
 """The list of runs: every one is a config that the project can train, from a start that is in the list, too."""
+import json
+import statistics
 from pathlib import Path
 from unittest.mock import MagicMock, Mock
 
 import bccd
 import cifar
 import pytest
-from measure import data_roots
 from mmengine.runner import EpochBasedTrainLoop
+from provenance import data_roots
 from run import needed, select
 from runs import (
     PHASE_HOOK,
@@ -133,6 +135,14 @@ def test_of_voc_the_last_30_epochs_are_validated():
     runner.val_loop.run = lambda: validated.append(loop.epoch)
     loop.run()
     assert validated == [*range(771, 801)]
+
+
+def test_controls_are_of_the_sizes_that_were_measured():
+    found = json.loads((ROOT / 'benchmarks/results/climbs.json').read_text())
+    assert found['run'] == cifar.pruned(FIFTH, 'adasap-p', 20).name and len(found['seeds']) == 3
+    assert statistics.mean(row['start']['mean_radius'] for row in found['seeds'].values()) == pytest.approx(
+        cifar.MEAN_RADIUS, abs=5e-4)
+    assert found['mean']['length'] == pytest.approx(cifar.CLIMB, abs=5e-4)
 
 
 def test_neurons_are_counted_right():
