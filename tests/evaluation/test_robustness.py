@@ -1,6 +1,7 @@
 import math
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import DATASETS, METRICS, MODELS
@@ -9,7 +10,7 @@ from mmengine.runner import TestLoop
 from mmadasap.errors import UserError
 from mmadasap.evaluation import RobustnessResult, evaluate_robustness
 from tests.engine.hooks.test_channel_pruning_hook import SGD
-from tests.toys import ToyData, make_runner
+from tests.toys import ToyClassifier, ToyData, make_runner
 
 
 def test_means_and_ratio_by_hand():
@@ -63,6 +64,26 @@ def test_exactly_what_was_asked_for_is_run_and_means_go_over_it(toy):
     assert ToyImages.seen == [[], ['fog2'], ['fog4'], ['snow2'], ['snow4']]
     assert result.corrupted == dict(fog={2: 1.0, 4: 1.0}, snow={2: 1.0, 4: 1.0}) and result.metric == 'accuracy'
     assert result.parameters == sum(p.numel() for p in MODELS.build(toy[0].model).parameters())
+
+
+@MODELS.register_module()
+class NotedPrecision(ToyClassifier):
+    """Notes whether it is run in mixed precision."""
+
+    seen: list = []
+
+    def forward(self, *args, **kwargs):
+        self.seen.append(torch.is_autocast_enabled('cpu'))
+        return super().forward(*args, **kwargs)
+
+
+@pytest.mark.parametrize('half', [False, True])
+def test_it_tests_in_the_precision_of_the_config(toy, half):
+    cfg, checkpoint = toy
+    cfg.model.type, cfg.test_cfg.fp16 = 'NotedPrecision', half
+    NotedPrecision.seen.clear()
+    evaluate_robustness(cfg, checkpoint, ['fog'], [1])
+    assert NotedPrecision.seen and set(NotedPrecision.seen) == {half}
 
 
 def test_a_killed_grid_goes_on_and_models_do_not_mix(toy, tmp_path, monkeypatch):
