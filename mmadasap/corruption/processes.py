@@ -3,21 +3,44 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import cv2
+
+from mmadasap.errors import UserError
 
 
 @contextmanager
 def pool(workers: int) -> Iterator[Callable]:
-    """A function like map that yields results as they come, over processes that end with this one."""
+    """A function like map that yields results as they come, over processes that end with this one.
+
+    Raises:
+        UserError: From that function, when a process was ended from outside.
+    """
     if workers == 1:
         yield map
         return
     # Not by fork: a process that has used OpenCV's threads leaves its children locks that nobody opens.
-    with multiprocessing.get_context('spawn').Pool(workers, _start_worker, (os.getpid(), )) as processes:
-        yield processes.imap_unordered
+    processes = ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'), _start_worker, (os.getpid(), ))
+    try:
+        yield partial(_map, processes)
+    finally:
+        processes.shutdown(cancel_futures=True)
+
+
+def _map(processes: ProcessPoolExecutor, function: Callable, parts: Iterable) -> Iterator[Any]:
+    # multiprocessing.Pool would replace a process that was killed, and wait for its part for ever.
+    try:
+        for result in as_completed([processes.submit(function, part) for part in parts]):
+            yield result.result()
+    except BrokenProcessPool:
+        raise UserError('A process was ended from outside, perhaps for want of memory; take fewer --workers and run '
+                        'again: what is done stays.') from None
 
 
 def _start_worker(parent: int) -> None:

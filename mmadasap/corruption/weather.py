@@ -12,6 +12,8 @@ from .pixels import SLACK, brightest_channel, magnify, to_uint8
 # Mean and scale of the noise, magnification, least height of a flake, radius and sigma of its trail, light kept.
 SNOW = ((0.1, 0.3, 3, 0.5, 10, 4, 0.8), (0.2, 0.3, 2, 0.5, 12, 4, 0.7), (0.55, 0.3, 4, 0.9, 12, 8, 0.7),
         (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65), (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55))
+# Photographs of frost up to this size, 6 MB each, stay in memory; larger ones would fill that of every process.
+KEPT_PIXELS = 1 << 21
 
 
 def snow(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
@@ -42,13 +44,18 @@ def frost(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndar
     return to_uint8(out)
 
 
-@lru_cache(maxsize=12)
 def _frost_photo(index: int, height: int, width: int) -> np.ndarray:
     """A photograph, RGB, a tenth larger than needed to cover the image, or than it is."""
     photo = _read_photo(index)
     scale = 1.1 * max(1, height / photo.shape[0], width / photo.shape[1])
     size = tuple(math.ceil(side * scale) for side in (photo.shape[1], photo.shape[0]))
-    return cv2.resize(photo, size, interpolation=cv2.INTER_CUBIC)
+    resize = _magnified if size[0] * size[1] <= KEPT_PIXELS else _magnified.__wrapped__
+    return resize(index, size)
+
+
+@lru_cache(maxsize=12)
+def _magnified(index: int, size: tuple[int, int]) -> np.ndarray:
+    return cv2.resize(_read_photo(index), size, interpolation=cv2.INTER_CUBIC)
 
 
 @lru_cache(maxsize=6)
