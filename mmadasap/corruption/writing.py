@@ -50,8 +50,9 @@ class Folder:
         try:
             try:
                 self._write(path, data)
-            except FileNotFoundError:
-                # Another run that was done has just cleared the folder of what is being written.
+            except (FileNotFoundError, FileExistsError):
+                # Another run that was done has just cleared the folder of what is being written, or does so as it is
+                # made anew: it was there, and then was no folder.
                 self._write(path, data)
         except OSError as error:
             raise UserError(f'{osp.join(self.root, path)!r} cannot be written ({error.strerror}); when that is mended, '

@@ -1,3 +1,5 @@
+import errno
+import os
 import shutil
 
 import pytest
@@ -18,6 +20,22 @@ def test_another_run_may_clear_what_is_being_written(tmp_path):
     shutil.rmtree(tmp_path / 'c' / PARTIAL)
     folder.write('a/b.txt', b'x')
     assert (tmp_path / 'c/a/b.txt').read_bytes() == b'x'
+
+
+def test_another_run_may_clear_it_while_it_is_made(tmp_path, monkeypatch):
+    folder = Folder(str(tmp_path / 'c'))
+    folder.make('a')
+    make, calls = os.makedirs, []
+
+    def cleared(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == 1:
+            raise FileExistsError(errno.EEXIST, 'File exists')
+        make(*args, **kwargs)
+
+    monkeypatch.setattr(os, 'makedirs', cleared)
+    folder.write('a/b.txt', b'x')
+    assert (tmp_path / 'c/a/b.txt').read_bytes() == b'x' and len(calls) == 2
 
 
 @pytest.mark.parametrize('link, path', [('a', 'a/b/c.txt'), ('a/b', 'a/b/c.txt'), (PARTIAL, 'c.txt')])
