@@ -31,11 +31,11 @@ class StoredCopy:
 
     Attributes:
         header: Its header.
-        image_ids: What the draws of its images depended on.
+        sources: What the draws of an image depended on -> SHA-256 of the file it was made of.
         digest: Of all that is known of it.
     """
     header: dict
-    image_ids: frozenset[str]
+    sources: dict[str, str]
     digest: str
 
 
@@ -107,7 +107,7 @@ def read_copy(cell: str) -> StoredCopy:
                             'complete it.')
         records += found
     digest = hashlib.sha256(json.dumps([header, records]).encode()).hexdigest()
-    return StoredCopy(header, frozenset(record['image_id'] for record in records), digest)
+    return StoredCopy(header, {record['image_id']: record['source_sha256'] for record in records}, digest)
 
 
 def read_records(cell: str, chunk: int) -> list[dict]:

@@ -11,11 +11,12 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner, TestLoop
 
-from mmadasap.corruption.manifest import StoredCopy, cell_path, read_copy
+from mmadasap.corruption.manifest import cell_path, read_copy
 from mmadasap.corruption.versions import library_versions
 from mmadasap.evaluation.accuracy import class_accuracies, find_accuracy, with_class_accuracies
 from mmadasap.evaluation.cells import Cells, cell_key
-from mmadasap.evaluation.loaders import check_same_images, clean_loader, corrupted_loader, image_ids, stored_loader
+from mmadasap.evaluation.loaders import clean_loader, corrupted_loader
+from mmadasap.evaluation.stored import check_copies, stored_loader
 from mmadasap.pruning import count_parameters
 
 Grid = dict[str, dict[int, float]]
@@ -113,8 +114,8 @@ def evaluate_robustness(cfg: Config,
         cells: Folder where finished cells of the grid are kept, and found again after a kill.
 
     Raises:
-        UserError: ``stored`` lacks a copy or has one of other images, the test set is itself a corrupted copy, or the
-            evaluator gives no such accuracy.
+        UserError: ``stored`` lacks a copy or has one of other images or labels, the test set is itself a corrupted
+            copy, or the evaluator gives no such accuracy.
     """
     cfg = copy.deepcopy(cfg)
     cfg.test_evaluator = with_class_accuracies(cfg.test_evaluator)
@@ -133,7 +134,7 @@ def evaluate_robustness(cfg: Config,
 
     clean_images = clean_loader(cfg.test_dataloader)
     if stored:
-        _check_copies(cfg, stored, copies, image_ids(clean_images))
+        check_copies(cfg.test_dataloader, clean_images, stored, copies)
     clean = cell('clean', clean_images)
     result = RobustnessResult(
         clean['accuracy'], metric=clean['metric'], clean_classes=clean['classes'], parameters=tester.parameters)
@@ -146,12 +147,6 @@ def evaluate_robustness(cfg: Config,
         for label, value in found['classes'].items():
             result.corrupted_classes.setdefault(label, {}).setdefault(name, {})[severity] = value
     return result
-
-
-def _check_copies(cfg: Config, stored: str, copies: dict[tuple[str, int], StoredCopy], clean: list[str]) -> None:
-    for cell, stored_copy in copies.items():
-        found = image_ids(stored_loader(cfg.test_dataloader, stored, *cell))
-        check_same_images(osp.join(stored, cell_path(*cell)), stored_copy, clean, found)
 
 
 class _Tester:

@@ -8,6 +8,7 @@ from mmadasap.corruption.settings import Settings
 from mmadasap.corruption.verify import verify
 from mmadasap.datasets.shapes import write_shapes
 from mmadasap.errors import UserError
+from mmadasap.fileio import file_digest
 
 SETTINGS = Settings(('fog', ), (1, ))
 
@@ -23,7 +24,8 @@ def pair(tmp_path):
 def test_a_whole_copy(pair):
     cell = str(pair[1] / 'fog/1')
     found = read_copy(cell)
-    assert found.header == read_header(cell) and found.image_ids == {f'{i:05d}' for i in range(1, 21)}
+    assert found.header == read_header(cell)
+    assert found.sources == {f'{i:05d}': file_digest(str(pair[0] / f'JPEGImages/{i:05d}.jpg')) for i in range(1, 21)}
     assert read_copy(cell).digest == found.digest
 
 

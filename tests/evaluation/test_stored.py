@@ -1,0 +1,135 @@
+import shutil
+from contextlib import nullcontext
+
+import cv2
+import numpy as np
+import pytest
+
+from mmadasap.corruption import corrupt
+from mmadasap.corruption.build import build
+from mmadasap.corruption.manifest import cell_path, read_copy
+from mmadasap.corruption.reading import read_image
+from mmadasap.corruption.settings import Settings
+from mmadasap.datasets.shapes import CLASSES, draw_scene, write_shapes
+from mmadasap.errors import UserError
+from mmadasap.evaluation import stored as storing
+from mmadasap.evaluation.loaders import clean_loader, corrupted_loader
+from mmadasap.evaluation.stored import Sample, check_copies, check_same_images, stored_loader
+from mmadasap.registry import DATASETS
+
+FOG = Settings(('fog', ))
+
+
+def copy_of(root, out, settings=FOG):
+    build(str(root), str(out), settings, show_progress=False)
+    return str(out)
+
+
+def voc_loader(root, **changes):
+    return dict(dataset=dict(
+        type='mmadasap.VOCDataset', data_root=str(root), ann_file='ImageSets/Main/test.txt',
+        data_prefix=dict(sub_data_root=''), test_mode=True, metainfo=dict(classes=CLASSES), pipeline=[]) | changes)
+
+
+def check(loader, folder, cells=(('fog', 3), )):
+    copies = {cell: read_copy(f'{folder}/{cell_path(*cell)}') for cell in cells}
+    check_copies(loader, clean_loader(loader), folder, copies)
+
+
+@pytest.fixture
+def voc(tmp_path):
+    write_shapes(str(tmp_path / 'voc'), train=1, test=2)
+    return tmp_path / 'voc'
+
+
+def test_stored_images_are_the_ones_made_on_the_fly(voc, tmp_path):
+    copy_of(voc, tmp_path / 'c', Settings(('snow', )))
+    loader = voc_loader(voc, pipeline=[
+        dict(type='mmdet.LoadImageFromFile'), dict(type='mmdet.PackDetInputs', meta_keys=('img_id', ))])
+    fly, stored = (DATASETS.build(c['dataset']) for c in (
+        corrupted_loader(loader, 'snow', 3), stored_loader(loader, str(tmp_path / 'c'), 'snow', 3)))
+    for a, b in zip(fly, stored):
+        assert (a['inputs'] == b['inputs']).all() and a['data_samples'].img_id == b['data_samples'].img_id
+    first = fly.get_data_info(0)
+    image, _ = read_image(first['img_path'])
+    expected = corrupt(image, 'snow', 3, first['img_id'])[..., ::-1].transpose(2, 0, 1)
+    assert (fly[0]['inputs'].numpy() == expected).all()
+
+
+def test_a_copy_is_of_one_data_set(voc, tmp_path):
+    part = dict(pipeline=[])
+    with pytest.raises(UserError, match='joins 2 data sets, and a stored copy is of one'):
+        stored_loader(dict(dataset=dict(datasets=[part, part])), copy_of(voc, tmp_path / 'c'), 'fog', 3)
+
+
+def test_a_cell_that_is_not_stored_is_named(tmp_path):
+    with pytest.raises(UserError, match='fog/3.* holds no corrupted copy; write it with tools/build_corrupted_dataset'):
+        stored_loader(dict(dataset=dict(pipeline=[])), str(tmp_path), 'fog', 3)
+
+
+def samples(*names):
+    return [Sample(name.partition('=')[0], '', name.partition('=')[2]) for name in names]
+
+
+@pytest.mark.parametrize('clean, found, message', [
+    (['a', 'b'], ['a', 'b'], None), (['x/1.jpg'], ['x/1.png'], None), (['a=1'], ['a=1'], None),
+    (['a', 'b'], ['b', 'a'], "gives image 'b' where the test set has 'a'"),
+    (['a'], ['a', 'b'], "gives image 'b' where the test set has None"),
+    (['a=1', 'b=1'], ['a=1', 'b=2'], "gives image 'b' other labels or boxes than the test set"),
+])
+def test_a_copy_gives_the_images_and_labels_that_are_tested(clean, found, message):
+    with pytest.raises(UserError, match=message) if message else nullcontext():
+        check_same_images('fog/3', samples(*clean), samples(*found))
+
+
+def test_other_images_of_the_same_names_are_refused(voc, tmp_path):
+    folder = copy_of(voc, tmp_path / 'c')
+    check(voc_loader(voc), folder)
+    write_shapes(str(tmp_path / 'other'), train=1, test=2, seed=5)
+    with pytest.raises(UserError, match="00001.jpg' is not the image that .*fog/3' was made of"):
+        check(voc_loader(tmp_path / 'other'), folder)
+    (voc / 'ImageSets/Main/test.txt').write_text('00002\n00003\n')
+    for suffix in ('JPEGImages/{}.jpg', 'Annotations/{}.xml'):
+        shutil.copy(voc / suffix.format('00002'), voc / suffix.format('00003'))
+    with pytest.raises(UserError, match="knows no image '00003' of the test set"):
+        check(voc_loader(voc), folder)
+
+
+def test_annotations_that_were_changed_since_are_refused(voc, tmp_path):
+    folder = copy_of(voc, tmp_path / 'c')
+    path = voc / 'Annotations/00002.xml'
+    path.write_text(path.read_text().replace('<xmin>', '<xmin>1'))
+    with pytest.raises(UserError, match="gives image '00002' other labels or boxes than the test set"):
+        check(voc_loader(voc), folder)
+
+
+def test_every_image_is_read_once_whatever_the_number_of_copies(voc, tmp_path, monkeypatch):
+    folder = copy_of(voc, tmp_path / 'c', Settings(('fog', 'contrast'), (1, 3)))
+    digest, read = storing.file_digest, []
+    monkeypatch.setattr(storing, 'file_digest', lambda path: read.append(path) or digest(path))
+    check(voc_loader(voc), folder, [(name, severity) for name in ('fog', 'contrast') for severity in (1, 3)])
+    assert sorted(read) == [str(voc / f'JPEGImages/{name}.jpg') for name in ('00001', '00002')]
+
+
+def write_classes(root, names):
+    """A folder a class, and a list that numbers the classes by their names."""
+    rows = [f'{name}/{i}.png' for name in names for i in range(2)]
+    for i, row in enumerate(rows):
+        (root / row).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(root / row), draw_scene(i)[0][:32, :32])
+    (root.parent / 'list.txt').write_text(''.join(f'{row} {row.split("/")[0]}\n' for row in rows))
+
+
+@pytest.mark.parametrize('names, message', [
+    (('0', '1', '2'), None),
+    (('0', '1', '10', '2'), "image '10/0.png' other labels or boxes than the test set; .* from an ann_file")])
+def test_labels_of_a_list_are_not_taken_from_folders_in_silence(tmp_path, names, message):
+    pytest.importorskip('mmpretrain')
+    write_classes(tmp_path / 'set', names)
+    loader = dict(dataset=dict(type='mmpretrain.CustomDataset', data_root=str(tmp_path / 'set'), pipeline=[],
+                               ann_file=str(tmp_path / 'list.txt'), test_mode=True))
+    folder = copy_of(tmp_path / 'set', tmp_path / 'c')
+    labels = [DATASETS.build(clean_loader(loader)['dataset']).get_data_info(i)['gt_label'] for i in range(4)]
+    assert np.array_equal(labels, [0, 0, 1, 1])
+    with pytest.raises(UserError, match=message) if message else nullcontext():
+        check(loader, folder)
