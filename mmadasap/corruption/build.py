@@ -1,6 +1,5 @@
 """A corrupted copy of a data set, written by all cores, that a kill cannot spoil."""
 import hashlib
-import json
 import os.path as osp
 import shutil
 from collections.abc import Iterator
@@ -12,12 +11,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mmadasap.errors import UserError
 
 from .corrupt import corrupt
-from .manifest import CHUNK, cell_path, digest_files, format_records, header_path, is_done, records_path
+from .manifest import CHUNK, cell_path, format_records, is_done, records_path
 from .processes import pool
-from .reading import WRITERS, UnreadableError, encode, is_lossy, read_image
+from .reading import WRITERS, UnreadableError, encode, read_image
 from .settings import Settings
-from .sources import Source, SourceImage, find_source
-from .versions import library_versions
+from .shared import write_shared
+from .sources import SourceImage, find_source
 from .writing import PARTIAL, Folder
 
 SAMPLES = 3
@@ -74,7 +73,7 @@ def build(root: str, out: str, settings: Settings, workers: int = 1, shard: tupl
                     refused=list(source.refused) if shard[0] == 1 else [])
     with pool(workers) as run:
         _check_space(run, root, folder.root, settings, tasks)
-        _write_shared(source, settings, folder)
+        write_shared(source, settings, folder)
         _run_all(run, root, folder.root, settings, tasks, report, show_progress)
     _clean_up(source.images, settings, folder.root)
     return report
@@ -85,38 +84,6 @@ def _check_apart(root: str, out: str) -> None:
     if osp.commonpath([inner, outer]) in (inner, outer):
         raise UserError(f'--out {out!r} and the data set {root!r} lie one in the other; give a folder of its own, so '
                         'that the data set is never written to.')
-
-
-def _write_shared(source: Source, settings: Settings, folder: Folder) -> None:
-    """Annotations once for all cells, each cell's links to them, and its header."""
-    for path, content in _shared_files(source):
-        folder.share(path, content)
-    shared = sorted({path.split('/')[0] for path in (*source.written, *source.copied)})
-    names = [[image.image_id, image.path] for image in source.images]
-    about = dict(
-        layout=source.layout, split=settings.split, images=len(names),
-        sha256=hashlib.sha256(json.dumps(names).encode()).hexdigest(), annotations=digest_files(
-            (path, hashlib.sha256(content).hexdigest()) for path, content in _shared_files(source)))
-    for name, severity in settings.cells:
-        cell = cell_path(name, severity)
-        for part in shared:
-            folder.link(osp.join(cell, part), part)
-        for part in source.folders:
-            folder.make(osp.join(cell, part))
-        header = dict(
-            corruption=name, severity=severity, seed=settings.seed, format=settings.format,
-            quality=None if settings.format == 'png' else settings.quality,
-            lossy=is_lossy(settings.format, settings.quality), source=about, dataset=source.dataset, chunk=CHUNK,
-            libraries=library_versions())
-        folder.share(header_path(cell), (json.dumps(header, indent=1) + '\n').encode())
-
-
-def _shared_files(source: Source) -> Iterator[tuple[str, bytes]]:
-    """(path from the root of the copies, content) of every file that all cells share."""
-    yield from source.written.items()
-    for path, original in source.copied.items():
-        with open(original, 'rb') as file:
-            yield path, file.read()
 
 
 def _pending(images: list[SourceImage], settings: Settings, out: str, shard: tuple[int, int]) -> Iterator[_Task]:

@@ -10,7 +10,7 @@ from mmadasap.errors import UserError
 from mmadasap.fileio import file_digest
 
 from .manifest import CHUNK, annotation_paths, cell_path, digest_files, find_cells, read_header, read_records
-from .versions import library_versions
+from .versions import library_versions, listed
 
 
 @dataclass
@@ -50,8 +50,8 @@ def verify(root: str, out: str, show_progress: bool = True, wanted: Iterable[tup
         if cell_path(header['corruption'], header['severity']) != cell:
             found.problems.append((cell, f'holds {header["corruption"]} at severity {header["severity"]}'))
         if header['libraries'] != library_versions():
-            found.notes.append(f'{cell} was written with {_listed(header["libraries"])}; here are '
-                               f'{_listed(library_versions())}: pixels may differ by 1 of 255, or draws be others')
+            found.notes.append(f'{cell} was written with {listed(header["libraries"])}; here are '
+                               f'{listed(library_versions())}: pixels may differ by 1 of 255, or draws be others')
         found.problems += _verify_cell(root, osp.join(out, cell), header, found, digests)
     return found
 
@@ -110,7 +110,3 @@ def _images_below(cell: str) -> Iterator[str]:
         below.sort()
         for name in sorted(files):
             yield osp.relpath(osp.join(folder, name), cell)
-
-
-def _listed(libraries: dict[str, str]) -> str:
-    return ', '.join(f'{name} {version}' for name, version in libraries.items())

@@ -12,6 +12,11 @@ def library_versions() -> dict[str, str]:
         numpy=np.__version__, opencv=cv2.__version__, pillow=PIL.__version__, imagecorruptions=_imagecorruptions())
 
 
+def listed(libraries: dict[str, str]) -> str:
+    """Versions in words."""
+    return ', '.join(f'{name} {version}' for name, version in libraries.items())
+
+
 def _imagecorruptions() -> str:
     for distribution in ('imagecorruptions-imaug', 'imagecorruptions'):
         try:

@@ -7,6 +7,7 @@ from mmadasap.errors import UserError
 
 PARTIAL = '.partial'
 """Folder, below the root, of files that are being written; nothing of it stays once all is done."""
+OTHER_COPY = '{!r} belongs to a copy of other images or with other settings; give another --out, or remove it.'
 
 
 class Folder:
@@ -76,8 +77,7 @@ class Folder:
             self.write(path, data)
         with open(whole, 'rb') as file:
             if file.read() != data:
-                raise UserError(f'{whole!r} belongs to a copy of other images or with other settings; give another '
-                                '--out, or remove it.')
+                raise UserError(OTHER_COPY.format(whole))
 
     def link(self, path: str, target: str) -> None:
         """Links ``path`` to ``target``, both below the root, by the way from one to the other."""

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mmadasap.corruption import build as building
-from mmadasap.corruption import corrupt
+from mmadasap.corruption import corrupt, shared
 from mmadasap.corruption.build import build
 from mmadasap.corruption.names import CORRUPTIONS
 from mmadasap.corruption.reading import read_image
@@ -228,6 +228,25 @@ def test_settings_do_not_mix(voc, whole, change, message):
         make(voc, whole[1], Settings(('fog', ), (1, ), **change))
     shutil.rmtree(whole[1] / '.partial', ignore_errors=True)
     assert tree(whole[1]) == before
+
+
+def test_a_copy_is_not_completed_with_other_libraries(voc, whole, tmp_path, monkeypatch):
+    shutil.copytree(whole[1], tmp_path / 'c', symlinks=True)
+    (tmp_path / 'c/fog/3/JPEGImages/00007.png').unlink()
+    before = tree(tmp_path / 'c')
+    monkeypatch.setattr(shared, 'library_versions', lambda: dict(numpy='9'))
+    with pytest.raises(UserError, match='was begun with numpy .*; here are numpy 9, and pixels may differ'):
+        make(voc, tmp_path / 'c')
+    shutil.rmtree(tmp_path / 'c/.partial')
+    assert tree(tmp_path / 'c') == before
+
+
+def test_a_copy_whose_header_tells_more_of_its_data_set_goes_on(voc, whole, tmp_path):
+    shutil.copytree(whole[1], tmp_path / 'c', symlinks=True)
+    path = tmp_path / 'c/manifest/fog/3/header.json'
+    header = json.loads(path.read_text())
+    path.write_text(json.dumps(header | dict(dataset=header['dataset'] | dict(type='mmadasap.VOCDataset'))))
+    assert make(voc, tmp_path / 'c').written == 0
 
 
 @pytest.mark.parametrize('out', ['data/copy', '.', 'data', 'link'])
