@@ -1,4 +1,5 @@
 """Child registries of mmengine's roots: what mmadasap registers is addressed as ``mmadasap.X`` in configs."""
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,3 +24,15 @@ def type_name(config: Mapping[str, Any]) -> str:
     """The name of what a config builds, without its scope, whether it gives a name or the class; '' without type."""
     kind = config.get('type', '')
     return kind.__name__ if isinstance(kind, type) else str(kind).rpartition('.')[2]
+
+
+def dataset_class(config: Mapping[str, Any]) -> type:
+    """What the config of a data set builds, found as building finds it."""
+    kind = config['type']
+    with ROOT_DATASETS.switch_scope_and_registry(config.get('_scope_')) as registry:
+        return kind if isinstance(kind, type) else registry.get(kind)
+
+
+def takes(kind: type, argument: str) -> bool:
+    """Whether a class, or one of its bases, names an argument of its making."""
+    return any(argument in inspect.signature(base.__init__).parameters for base in kind.__mro__)

@@ -36,7 +36,7 @@ class Source:
         copied: Files that go along as they are: path from the root of the copy -> path of the file.
         written: Files that are written anew: path from the root of the copy -> content.
         folders: Folders that exist in every copy, empty or not.
-        dataset: What a copy changes in the config of its data set.
+        dataset: What a copy changes in the config of its data set, besides its root and suffix.
     """
     layout: str
     images: list[SourceImage] = field(default_factory=list)
@@ -84,7 +84,7 @@ def find_source(root: str, suffix: str, split: Optional[str] = None, limit: Opti
     if not osp.isdir(root):
         raise UserError(f'There is no data set {root!r}; give a folder in VOC or COCO layout, or one of images.')
     if osp.isdir(osp.join(root, 'ImageSets', 'Main')):
-        source = _voc(root, suffix, split, limit)
+        source = _voc(root, split, limit)
     elif any(name.endswith('.json') for name in _names(osp.join(root, 'annotations'))):
         source = _coco(root, suffix, split, limit)
     elif split is not None and not (is_inside(split) and osp.isdir(osp.join(root, split))):
@@ -99,7 +99,7 @@ def find_source(root: str, suffix: str, split: Optional[str] = None, limit: Opti
     return source
 
 
-def _voc(root: str, suffix: str, split: Optional[str], limit: Optional[int]) -> Source:
+def _voc(root: str, split: Optional[str], limit: Optional[int]) -> Source:
     name = split or next((n for n in ('test', 'val') if osp.isfile(osp.join(root, f'ImageSets/Main/{n}.txt'))), 'test')
     path = f'ImageSets/Main/{name}.txt'
     try:
@@ -120,9 +120,7 @@ def _voc(root: str, suffix: str, split: Optional[str], limit: Optional[int]) -> 
     kept = [image.image_id for image in source.images]
     source.copied = {f'Annotations/{i}.xml': osp.join(root, f'Annotations/{i}.xml') for i in kept}
     source.written = {path: ''.join(f'{i}\n' for i in kept).encode('utf-8', 'surrogateescape')}
-    # mmdet's VOCDataset knows no suffix but .jpg.
-    kind = {} if suffix == '.jpg' else dict(type='mmadasap.VOCDataset', img_suffix=suffix)
-    source.dataset = dict(ann_file=path, data_prefix=dict(sub_data_root='')) | kind
+    source.dataset = dict(ann_file=path, data_prefix=dict(sub_data_root=''))
     return source
 
 

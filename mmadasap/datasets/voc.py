@@ -6,14 +6,47 @@ from pathlib import Path
 from typing import Optional
 
 from mmdet.datasets import VOCDataset as _VOCDataset
+from mmdet.datasets import XMLDataset
 from mmengine.logging import print_log
 
 from mmadasap.errors import UserError
-from mmadasap.registry import DATASETS
+from mmadasap.registry import DATASETS, takes
+
+
+class ImageSuffix:
+    """Among the bases of a data set of mmdet's XMLDataset family, first: image files of any suffix.
+
+    Args:
+        img_suffix: Of the image files.
+        **kwargs: Of the data set.
+    """
+
+    def __init__(self, img_suffix: str = '.jpg', **kwargs):
+        self.img_suffix = img_suffix
+        super().__init__(**kwargs)
+
+    def parse_data_info(self, img_info: dict) -> dict:
+        """As the data set's, which writes .jpg."""
+        name = osp.splitext(img_info['file_name'])[0] + self.img_suffix
+        return super().parse_data_info(dict(img_info, file_name=name))
+
+
+def with_suffix(kind: type) -> type:
+    """The data set ``kind``, or one made of it, that can be told ``img_suffix``.
+
+    Raises:
+        UserError: It is none of mmdet's XMLDataset family.
+    """
+    if takes(kind, 'img_suffix'):
+        return kind
+    if not issubclass(kind, XMLDataset):
+        raise UserError(f'{kind.__name__} is no XMLDataset of mmdet, so it cannot be told to read images of another '
+                        'suffix; build the copy with --format jpg.')
+    return type(kind.__name__, (ImageSuffix, kind), {})
 
 
 @DATASETS.register_module()
-class VOCDataset(_VOCDataset):
+class VOCDataset(ImageSuffix, _VOCDataset):
     """mmdet's VOCDataset that says what is wrong with the data, and drops boxes without area.
 
     Args:
@@ -25,10 +58,6 @@ class VOCDataset(_VOCDataset):
         UserError: The list of images, an annotation or the folder they should be in is missing.
         UserError: An annotation is not readable XML or incomplete, or names a class the config does not know.
     """
-
-    def __init__(self, img_suffix: str = '.jpg', **kwargs):
-        self.img_suffix = img_suffix
-        super().__init__(**kwargs)
 
     def load_data_list(self) -> list[dict]:
         """As mmdet's, with one warning for all boxes of zero width or height."""
@@ -51,8 +80,6 @@ class VOCDataset(_VOCDataset):
         complaint = _complaint(path, self._metainfo['classes'])
         if complaint is not None:
             raise complaint
-        # mmdet's writes .jpg.
-        img_info = dict(img_info, file_name=osp.splitext(img_info['file_name'])[0] + self.img_suffix)
         info = super().parse_data_info(img_info)
         if not osp.isfile(info['img_path']):
             raise UserError(f"The image {info['img_path']!r} is listed but missing; complete the data set or take it "

@@ -10,12 +10,15 @@ from typing import Any
 from mmengine.registry import DATASETS
 
 from mmadasap.corruption.manifest import StoredCopy, cell_path, read_copy
+from mmadasap.corruption.reading import WRITERS
 from mmadasap.datasets.corrupt import image_id
 from mmadasap.errors import UserError
 from mmadasap.evaluation.loaders import image_root, with_datasets
 from mmadasap.fileio import file_digest
-from mmadasap.registry import type_name
+from mmadasap.registry import dataset_class, takes, type_name
 
+PLACE = ('ann_file', 'data_prefix')
+"""What a copy's header says of its data set that is not the user's to choose."""
 TRUTH = ('gt_label', 'gt_score', 'instances')
 """What data sets of the hosts say is to be found in an image."""
 
@@ -25,7 +28,7 @@ def stored_loader(loader: dict, folder: str, corruption: str, severity: int) -> 
 
     Raises:
         UserError: ``folder`` holds no such copy, or one that is not whole; the loader reads several data sets; or its
-            data set takes a split and the copy was built without.
+            data set takes a split and the copy was built without, or cannot be told the suffix of the copy's images.
     """
     cell = osp.join(folder, corruption, str(severity))
     header = read_copy(cell).header
@@ -38,9 +41,23 @@ def stored_loader(loader: dict, folder: str, corruption: str, severity: int) -> 
                             f'split {split!r}; build it with tools/build_corrupted_dataset.py '
                             f'{dataset.get("data_root")} --split {split}.')
         pipeline = [step for step in dataset['pipeline'] if type_name(step) != 'Corrupt']
-        return dataset | dict(data_root=cell, pipeline=pipeline) | copy.deepcopy(header['dataset'])
+        place = {key: copy.deepcopy(header['dataset'][key]) for key in PLACE if key in header['dataset']}
+        return dataset | dict(data_root=cell, pipeline=pipeline) | place | _suffix(dataset, header)
 
     return with_datasets(loader, stored)
+
+
+def _suffix(dataset: dict, header: dict) -> dict:
+    """What else the user's data set must be told to find images of the copy's format."""
+    suffix, layout = WRITERS[header['format']][0], header['source']['layout']
+    if layout != 'voc':
+        return {}
+    kind = dataset_class(dataset)
+    if suffix == '.jpg' and not takes(kind, 'img_suffix'):
+        return {}
+    # Here, for mmdet may be absent.
+    from mmadasap.datasets.voc import with_suffix
+    return dict(type=with_suffix(kind), img_suffix=suffix)
 
 
 def _only_dataset(loader: dict) -> dict:

@@ -4,6 +4,8 @@ from contextlib import nullcontext
 import cv2
 import numpy as np
 import pytest
+from mmdet.datasets import XMLDataset
+from mmengine.dataset import BaseDataset
 
 from mmadasap.corruption import corrupt
 from mmadasap.corruption.build import build
@@ -45,7 +47,7 @@ def voc(tmp_path):
 def test_stored_images_are_the_ones_made_on_the_fly(voc, tmp_path):
     copy_of(voc, tmp_path / 'c', Settings(('snow', )))
     loader = voc_loader(voc, pipeline=[
-        dict(type='mmdet.LoadImageFromFile'), dict(type='mmdet.PackDetInputs', meta_keys=('img_id', ))])
+        dict(type='LoadImageFromFile'), dict(type='mmdet.PackDetInputs', meta_keys=('img_id', ))])
     fly, stored = (DATASETS.build(c['dataset']) for c in (
         corrupted_loader(loader, 'snow', 3), stored_loader(loader, str(tmp_path / 'c'), 'snow', 3)))
     for a, b in zip(fly, stored):
@@ -109,6 +111,49 @@ def test_every_image_is_read_once_whatever_the_number_of_copies(voc, tmp_path, m
     monkeypatch.setattr(storing, 'file_digest', lambda path: read.append(path) or digest(path))
     check(voc_loader(voc), folder, [(name, severity) for name in ('fog', 'contrast') for severity in (1, 3)])
     assert sorted(read) == [str(voc / f'JPEGImages/{name}.jpg') for name in ('00001', '00002')]
+
+
+class MyVOC(XMLDataset):
+    """As users write them: their classes, and nothing about suffixes."""
+
+    METAINFO = dict(classes=('disk', 'star'))
+
+
+def degenerate(voc):
+    """A box without area, which mmdet's data sets keep and ours drops."""
+    path = voc / 'Annotations/00001.xml'
+    box = '<bndbox><xmin>5</xmin><ymin>5</ymin><xmax>5</xmax><ymax>9</ymax></bndbox>'
+    path.write_text(path.read_text().replace(
+        '</annotation>', f'<object><name>disk</name><difficult>0</difficult>{box}</object></annotation>'))
+
+
+@pytest.mark.parametrize('kind', ['png', 'jpg', 'webp'])
+@pytest.mark.parametrize('type_, metainfo', [
+    ('mmdet.VOCDataset', dict(classes=CLASSES)), ('mmdet.VOCDataset', dict(classes=('disk', 'star'))), (MyVOC, None),
+    ('mmadasap.VOCDataset', dict(classes=CLASSES))])
+def test_the_data_set_stays_the_users_in_every_format(voc, tmp_path, type_, metainfo, kind):
+    degenerate(voc)
+    loader = voc_loader(voc, type=type_, metainfo=metainfo, pipeline=[dict(type='LoadImageFromFile')])
+    folder = copy_of(voc, tmp_path / 'c', Settings(('fog', ), format=kind))
+    check(loader, folder)
+    clean, found = (DATASETS.build(c['dataset']) for c in (loader, stored_loader(loader, folder, 'fog', 3)))
+    assert isinstance(found, type(clean)) and found.metainfo['classes'] == clean.metainfo['classes']
+    assert found[1]['img_path'] == f'{folder}/fog/3/JPEGImages/00002.{kind}' and found[1]['img'].ndim == 3
+
+
+@pytest.mark.parametrize('kind', ['png', 'jpg'])
+def test_the_suffix_of_the_copy_goes_before_that_of_the_config(voc, tmp_path, kind):
+    for path in (voc / 'JPEGImages').iterdir():
+        cv2.imwrite(str(path.with_suffix('.png')), cv2.imread(str(path)))
+        path.unlink()
+    check(voc_loader(voc, img_suffix='.png'), copy_of(voc, tmp_path / 'c', Settings(('fog', ), format=kind)))
+
+
+def test_a_data_set_of_another_family_is_told_to_take_jpg(voc, tmp_path):
+    loader = voc_loader(voc, type=BaseDataset)
+    with pytest.raises(UserError, match='BaseDataset is no XMLDataset of mmdet.* build the copy with --format jpg'):
+        stored_loader(loader, copy_of(voc, tmp_path / 'c'), 'fog', 3)
+    assert stored_loader(loader, copy_of(voc, tmp_path / 'j', Settings(('fog', ), format='jpg')), 'fog', 3)
 
 
 def write_classes(root, names):
