@@ -60,12 +60,12 @@ class VOCDataset(ImageSuffix, _VOCDataset):
     """
 
     def load_data_list(self) -> list[dict]:
-        """As mmdet's, with one warning for all boxes of zero width or height."""
+        """As mmdet's, without blank lines of the list, with one warning for all boxes of zero width or height."""
         if not osp.isfile(self.ann_file):
             raise UserError(f'There is no list of images at {self.ann_file!r}; set data_root to the folder '
                                     'that holds it, or ann_file to its path in there.')
         self._degenerate: dict[str, int] = {}
-        data = super().load_data_list()
+        data = [info for info in super().load_data_list() if info is not None]
         if self._degenerate:
             files = ', '.join(self._degenerate)
             print_log(
@@ -74,10 +74,12 @@ class VOCDataset(ImageSuffix, _VOCDataset):
                 level=logging.WARNING)
         return data
 
-    def parse_data_info(self, img_info: dict) -> dict:
-        """As mmdet's, but without boxes that have no area."""
+    def parse_data_info(self, img_info: dict) -> Optional[dict]:
+        """As mmdet's, but without boxes that have no area; None for a blank line."""
+        if not img_info['img_id'].strip():
+            return None
         path = img_info['xml_path']
-        complaint = _complaint(path, self._metainfo['classes'])
+        complaint = _complaint(path, _read_xml(path), self._metainfo['classes'])
         if complaint is not None:
             raise complaint
         info = super().parse_data_info(img_info)
@@ -91,27 +93,36 @@ class VOCDataset(ImageSuffix, _VOCDataset):
         return info
 
 
-def _complaint(path: str, classes: tuple[str, ...]) -> Optional[Exception]:
-    """What is wrong with an annotation file, as the error to raise; None where it is sound."""
+def _read_xml(path: str) -> ET.Element:
     if not osp.isfile(path):
-        return UserError(f'The annotation {path!r} is listed but missing; complete the data set or take it '
-                                 'from the list of images.')
+        raise UserError(f'The annotation {path!r} is listed but missing; complete the data set or take it from the '
+                        'list of images.')
     try:
-        root = ET.parse(path).getroot()
+        return ET.parse(path).getroot()
+    except ET.ParseError as error:
+        raise UserError(f'{path!r} is no readable XML ({error}); repair it or take it from the data set.') from None
+    except (ValueError, LookupError) as error:
+        raise UserError(f'{path!r} is in an encoding that cannot be read ({error}); save it as UTF-8 and say so in its '
+                        'first line.') from None
+
+
+def _complaint(path: str, root: ET.Element, classes: tuple[str, ...]) -> Optional[Exception]:
+    """What is wrong with an annotation, as the error to raise; None where it is sound."""
+    try:
         for side in ('width', 'height') if root.find('size') is not None else ():
             int(root.find('size').find(side).text)
         for obj in root.findall('object'):
-            name = obj.find('name').text
+            name, difficult = obj.find('name').text, obj.find('difficult')
+            int(0 if difficult is None else difficult.text)
             for corner in ('xmin', 'ymin', 'xmax', 'ymax'):
                 int(float(obj.find('bndbox').find(corner).text))
             if name not in classes:
                 return UserError(f'{path!r} holds an object of class {name!r}, which is not among the classes of the '
-                                  f'config {tuple(classes)}; add it to metainfo.classes or correct the file.')
-    except ET.ParseError as error:
-        return UserError(f'{path!r} is no readable XML ({error}); repair it or take it from the list of images.')
+                                 f'config {tuple(classes)}; add it to metainfo.classes or correct the file.')
     except (AttributeError, TypeError, ValueError, OverflowError):
-        return UserError(f'{path!r} holds a size without whole width and height, or an object without a name or with '
-                         'an incomplete bndbox (xmin, ymin, xmax, ymax); repair it or take it from the list of images.')
+        return UserError(f'{path!r} holds a size without whole width and height, or an object without a name, with a '
+                         'difficult that is no number, or with an incomplete bndbox (xmin, ymin, xmax, ymax); repair '
+                         'it or take it from the list of images.')
     return None
 
 
@@ -129,10 +140,7 @@ def classes_in(folder: str) -> tuple[str, ...]:
                                 '(Annotations, ImageSets/Main, JPEGImages).')
     found = set()
     for path in files:
-        try:
-            found.update(obj.findtext('name') for obj in ET.parse(path).getroot().findall('object'))
-        except ET.ParseError as error:
-            raise UserError(f'{str(path)!r} is no readable XML ({error}); repair or remove it.') from None
+        found.update(obj.findtext('name') for obj in _read_xml(str(path)).findall('object'))
     found.discard(None)
     if not found:
         raise UserError(f'No annotation in {annotations!r} holds an object, so there is nothing to train on.')

@@ -59,6 +59,10 @@ def test_boxes_without_area_are_dropped_with_one_warning_naming_the_files(tmp_pa
     (scene((1, 1, 9, 9)).replace('<ymax>9</ymax>', '<ymax>nine</ymax>'), 'incomplete bndbox'),
     (scene((1, 1, 9, 9)).replace('<width>64</width>', ''), 'without whole width and height'),
     (scene((1, 1, 9, 9)).replace('<ymax>9</ymax>', '<ymax>inf</ymax>'), 'incomplete bndbox'),
+    (scene((1, 1, 9, 9)).replace('<difficult>0</difficult>', '<difficult/>'), 'difficult that is no number'),
+    (scene((1, 1, 9, 9)).replace('<difficult>0<', '<difficult>Unspecified<'), 'difficult that is no number'),
+    ('<?xml version="1.0" encoding="GBK"?>' + scene((1, 1, 9, 9)), 'encoding that cannot be read .*; save it as UTF-8'),
+    ('<?xml version="1.0" encoding="foo"?>' + scene((1, 1, 9, 9)), 'encoding that cannot be read .*foo'),
     (scene((1, 1, 9, 9), name='dog'), "class 'dog', which is not among the classes of the config"),
 ])
 def test_what_is_wrong_with_an_annotation_is_said(tmp_path, text, message):
@@ -66,6 +70,18 @@ def test_what_is_wrong_with_an_annotation_is_said(tmp_path, text, message):
     with pytest.raises(UserError, match=message) as error:
         load(folder)
     assert 'bad.xml' in str(error.value)
+
+
+def test_blank_lines_of_the_list_are_no_images(tmp_path):
+    folder = write(tmp_path, a=scene((1, 1, 9, 9)), b=scene((1, 1, 9, 9)))
+    (folder / 'ImageSets/Main/trainval.txt').write_text('a\n\nb\n \n\n')
+    data = load(folder)
+    assert [data.get_data_info(i)['img_id'] for i in range(len(data))] == ['a', 'b']
+
+
+def test_an_object_without_difficult_is_not_difficult(tmp_path):
+    folder = write(tmp_path, a=scene((1, 1, 9, 9)).replace('<difficult>0</difficult>', ''))
+    assert load(folder).get_data_info(0)['instances'][0]['ignore_flag'] == 0
 
 
 def test_a_missing_image_is_named(tmp_path):
@@ -89,6 +105,8 @@ def test_classes_are_read_from_the_annotations(tmp_path):
     (dict(), 'There are no annotations'),
     (dict(a=scene()), 'holds an object'),
     (dict(a='<a'), 'no readable XML'),
+    (dict(a='<?xml version="1.0" encoding="GBK"?><a/>'), 'encoding that cannot be read'),
+    (dict(a='<?xml version="1.0" encoding="foo"?><a/>'), 'encoding that cannot be read'),
 ])
 def test_a_folder_without_classes_is_refused(tmp_path, annotations, message):
     with pytest.raises(UserError, match=message):
