@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import os.path as osp
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +33,12 @@ class StoredCopy:
     Attributes:
         header: Its header.
         sources: What the draws of an image depended on -> SHA-256 of the file it was made of.
+        files: The same -> its file, from the cell.
         digest: Of all that is known of it.
     """
     header: dict
     sources: dict[str, str]
+    files: dict[str, str]
     digest: str
 
 
@@ -107,7 +110,12 @@ def read_copy(cell: str) -> StoredCopy:
                             'complete it.')
         records += found
     digest = hashlib.sha256(json.dumps([header, records]).encode()).hexdigest()
-    return StoredCopy(header, {record['image_id']: record['source_sha256'] for record in records}, digest)
+    return StoredCopy(header, _by_id(records, 'source_sha256'), _by_id(records, 'file'), digest)
+
+
+def _by_id(records: list[dict], key: str) -> dict[str, str]:
+    # Interned: other cells hold the same.
+    return {sys.intern(record['image_id']): sys.intern(record[key]) for record in records}
 
 
 def read_records(cell: str, chunk: int) -> list[dict]:

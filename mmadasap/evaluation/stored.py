@@ -12,7 +12,7 @@ from mmengine.registry import DATASETS
 from mmadasap.corruption.manifest import StoredCopy, cell_path, read_copy
 from mmadasap.corruption.reading import WRITERS
 from mmadasap.datasets.corrupt import image_id
-from mmadasap.errors import UserError
+from mmadasap.errors import UserError, brief
 from mmadasap.evaluation.loaders import image_root, with_datasets
 from mmadasap.fileio import file_digest
 from mmadasap.registry import dataset_class, takes, type_name
@@ -49,11 +49,10 @@ def stored_loader(loader: dict, folder: str, corruption: str, severity: int) -> 
 
 def _suffix(dataset: dict, header: dict) -> dict:
     """What else the user's data set must be told to find images of the copy's format."""
-    suffix, layout = WRITERS[header['format']][0], header['source']['layout']
-    if layout != 'voc':
-        return {}
-    kind = dataset_class(dataset)
-    if suffix == '.jpg' and not takes(kind, 'img_suffix'):
+    suffix, layout, kind = WRITERS[header['format']][0], header['source']['layout'], dataset_class(dataset)
+    if layout == 'folder' and takes(kind, 'extensions'):
+        return dict(extensions=(suffix, ))
+    if layout != 'voc' or (suffix == '.jpg' and not takes(kind, 'img_suffix')):
         return {}
     # Here, for mmdet may be absent.
     from mmadasap.datasets.voc import with_suffix
@@ -117,14 +116,15 @@ def check_copies(loader: dict, clean: dict, folder: str, copies: Mapping[tuple[s
         copies: (corruption, severity) -> what is known of the copy.
 
     Raises:
-        UserError: Naming the first image they differ by, or the first file that is not the one a copy was made of.
+        UserError: Naming the first image they differ by, the first file that is not the one a copy was made of, or
+            the error that the test set's type meets in a copy.
     """
     tested = samples(clean)
     digests = {sample.image_id: _digest(sample.path) for sample in tested}
     for cell, stored in copies.items():
         path = osp.join(folder, cell_path(*cell))
         _check_sources(path, stored, tested, digests)
-        check_same_images(path, tested, samples(stored_loader(loader, folder, *cell)))
+        check_same_images(path, stored, tested, _samples_of(path, stored, stored_loader(loader, folder, *cell)))
 
 
 def _digest(path: str) -> str:
@@ -144,27 +144,40 @@ def _check_sources(cell: str, stored: StoredCopy, tested: Iterable[Sample], dige
                             'the copy of the very data set that test_dataloader reads.')
 
 
-def check_same_images(cell: str, clean: Iterable[Sample], found: Iterable[Sample]) -> None:
+def _samples_of(cell: str, stored: StoredCopy, loader: dict) -> list[Sample]:
+    try:
+        return samples(loader)
+    except UserError:
+        raise
+    except Exception as error:  # a data set may meet anything in folders that are not in its layout
+        raise UserError(f'{cell!r} is a copy in {stored.header["source"]["layout"]} layout, and the type of the test '
+                        f'set, {type_name(_only_dataset(loader))}, does not read it ({brief(error)}); build the copy '
+                        'of the folder that its data_root names, or corrupt on the fly (without --stored).') from None
+
+
+def check_same_images(cell: str, stored: StoredCopy, clean: Iterable[Sample], found: Iterable[Sample]) -> None:
     """Refuses a copy whose data set gives other images, or other truth, than the test set.
 
     Args:
-        cell: Its folder, for the message.
-        clean: Images of the test set.
-        found: Images of the data set over the copy; ids may differ by the suffix of files.
+        cell: Its folder.
+        stored: What is known of it.
+        clean: Images of the test set, all known to the copy.
+        found: Images of the data set over the copy.
 
     Raises:
         UserError: Naming the first image they differ by.
     """
     for one, other in zip_longest(clean, found):
-        names = one and one.image_id, other and other.image_id
-        if None in names or not _is_same(*names):
-            raise UserError(f'{cell!r} gives image {names[1]!r} where the test set has {names[0]!r}; build the copy of '
-                            'the very data set and --split that test_dataloader reads.')
+        if None in (one, other) or not _is_same(osp.join(cell, stored.files[one.image_id]), other.path):
+            raise UserError(f'{cell!r} gives {other and other.path!r} where the test set has image '
+                            f'{one and one.image_id!r}; build the copy of the very data set and --split that '
+                            'test_dataloader reads.')
         if one.truth != other.truth:
-            raise UserError(f'{cell!r} gives image {names[1]!r} other labels or boxes than the test set; build the '
-                            'copy of the very data set that test_dataloader reads, or, where that takes labels from '
-                            'an ann_file and not from the names of folders, corrupt on the fly (without --stored).')
+            raise UserError(f'{cell!r} gives image {other.image_id!r} other labels or boxes than the test set; build '
+                            'the copy of the very data set that test_dataloader reads, or, where that takes labels '
+                            'from an ann_file and not from the names of folders, corrupt on the fly (without '
+                            '--stored).')
 
 
-def _is_same(clean: str, found: str) -> bool:
-    return clean == found or osp.splitext(clean)[0] == osp.splitext(found)[0]
+def _is_same(path: str, other: str) -> bool:
+    return osp.abspath(path) == osp.abspath(other)

@@ -25,6 +25,7 @@ def test_a_whole_copy(pair):
     cell = str(pair[1] / 'fog/1')
     found = read_copy(cell)
     assert found.header == read_header(cell)
+    assert found.files['00001'] == 'JPEGImages/00001.png' and found.files.keys() == found.sources.keys()
     assert found.sources == {f'{i:05d}': file_digest(str(pair[0] / f'JPEGImages/{i:05d}.jpg')) for i in range(1, 21)}
     assert read_copy(cell).digest == found.digest
 

@@ -9,7 +9,7 @@ from mmengine.dataset import BaseDataset
 
 from mmadasap.corruption import corrupt
 from mmadasap.corruption.build import build
-from mmadasap.corruption.manifest import cell_path, read_copy
+from mmadasap.corruption.manifest import StoredCopy, cell_path, read_copy
 from mmadasap.corruption.reading import read_image
 from mmadasap.corruption.settings import Settings
 from mmadasap.datasets.shapes import CLASSES, draw_scene, write_shapes
@@ -69,19 +69,24 @@ def test_a_cell_that_is_not_stored_is_named(tmp_path):
         stored_loader(dict(dataset=dict(pipeline=[])), str(tmp_path), 'fog', 3)
 
 
-def samples(*names):
-    return [Sample(name.partition('=')[0], '', name.partition('=')[2]) for name in names]
+def samples(*rows):
+    """Of 'id truth' or 'id truth file'."""
+    parts = [(row.split() + [''])[:3] for row in rows]
+    return [Sample(name, file and f'fog/3/{file}', truth) for name, truth, file in parts]
 
 
 @pytest.mark.parametrize('clean, found, message', [
-    (['a', 'b'], ['a', 'b'], None), (['x/1.jpg'], ['x/1.png'], None), (['a=1'], ['a=1'], None),
-    (['a', 'b'], ['b', 'a'], "gives image 'b' where the test set has 'a'"),
-    (['a'], ['a', 'b'], "gives image 'b' where the test set has None"),
-    (['a=1', 'b=1'], ['a=1', 'b=2'], "gives image 'b' other labels or boxes than the test set"),
+    (['a 1', 'b 2'], ['a 1 a.png', 'b 2 b.png'], None), (['x/1.jpg 1'], ['x/1.png 1 ./x/1.png'], None),
+    (['a 1', 'b 1'], ['b 1 b.png', 'a 1 a.png'], "gives 'fog/3/b.png' where the test set has image 'a'"),
+    (['a 1'], ['a 1 a.png', 'b 1 b.png'], "gives 'fog/3/b.png' where the test set has image None"),
+    (['a 1', 'b 1'], ['a 1 a.png'], "gives None where the test set has image 'b'"),
+    (['a 1'], ['a 1 ../../clean/a.png'], "gives 'fog/3/../../clean/a.png' where the test set has image 'a'"),
+    (['a 1', 'b 1'], ['a 1 a.png', 'b 2 b.png'], "gives image 'b' other labels or boxes than the test set"),
 ])
 def test_a_copy_gives_the_images_and_labels_that_are_tested(clean, found, message):
+    stored = StoredCopy({}, {}, {'a': 'a.png', 'b': 'b.png', 'x/1.jpg': 'x/1.png'}, '')
     with pytest.raises(UserError, match=message) if message else nullcontext():
-        check_same_images('fog/3', samples(*clean), samples(*found))
+        check_same_images('fog/3', stored, samples(*clean), samples(*found))
 
 
 def test_other_images_of_the_same_names_are_refused(voc, tmp_path):
@@ -165,16 +170,37 @@ def write_classes(root, names):
     (root.parent / 'list.txt').write_text(''.join(f'{row} {row.split("/")[0]}\n' for row in rows))
 
 
+def classes_loader(root, **changes):
+    return dict(dataset=dict(
+        type='mmpretrain.CustomDataset', data_root=str(root), pipeline=[], test_mode=True) | changes)
+
+
 @pytest.mark.parametrize('names, message', [
     (('0', '1', '2'), None),
     (('0', '1', '10', '2'), "image '10/0.png' other labels or boxes than the test set; .* from an ann_file")])
 def test_labels_of_a_list_are_not_taken_from_folders_in_silence(tmp_path, names, message):
     pytest.importorskip('mmpretrain')
     write_classes(tmp_path / 'set', names)
-    loader = dict(dataset=dict(type='mmpretrain.CustomDataset', data_root=str(tmp_path / 'set'), pipeline=[],
-                               ann_file=str(tmp_path / 'list.txt'), test_mode=True))
+    loader = classes_loader(tmp_path / 'set', ann_file=str(tmp_path / 'list.txt'))
     folder = copy_of(tmp_path / 'set', tmp_path / 'c')
     labels = [DATASETS.build(clean_loader(loader)['dataset']).get_data_info(i)['gt_label'] for i in range(4)]
     assert np.array_equal(labels, [0, 0, 1, 1])
     with pytest.raises(UserError, match=message) if message else nullcontext():
+        check(loader, folder)
+
+
+@pytest.mark.parametrize('kind', ['png', 'jpg', 'webp'])
+def test_folders_are_read_in_every_format(tmp_path, kind):
+    pytest.importorskip('mmpretrain')
+    write_classes(tmp_path / 'set', ('cat', 'dog'))
+    check(classes_loader(tmp_path / 'set', extensions=['.png']),
+          copy_of(tmp_path / 'set', tmp_path / 'c', Settings(('fog', ), format=kind)))
+
+
+def test_a_data_set_that_reads_no_such_folders_is_named(tmp_path):
+    pytest.importorskip('mmpretrain')
+    write_classes(tmp_path / 'set/imagenetv2-matched-frequency-format-val', ('0', '1'))
+    loader = classes_loader(tmp_path / 'set', type='mmadasap.ImageNetV2', metainfo=dict(classes=('a', 'b')))
+    folder = copy_of(tmp_path / 'set/imagenetv2-matched-frequency-format-val', tmp_path / 'c')
+    with pytest.raises(UserError, match='a copy in folder layout, and the type of the test set, ImageNetV2, does not'):
         check(loader, folder)
