@@ -11,12 +11,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mmadasap.errors import UserError
 
 from .corrupt import corrupt
+from .layouts import find_source
 from .manifest import CHUNK, cell_path, format_records, is_done, records_path
 from .processes import pool
 from .reading import WRITERS, UnreadableError, encode, read_image
 from .settings import Settings
 from .shared import write_shared
-from .sources import SourceImage, find_source
+from .sources import SourceImage
 from .writing import PARTIAL, Folder
 
 SAMPLES = 3
@@ -67,6 +68,7 @@ def build(root: str, out: str, settings: Settings, workers: int = 1, shard: tupl
         raise UserError(f'workers={workers} must be at least 1.')
     _check_apart(root, out)
     source = find_source(root, WRITERS[settings.format][0], settings.split, settings.limit)
+    print(f'{root!r} is read in {source.layout} layout: {len(source.images)} images.', flush=True)
     folder = Folder(out)
     tasks = list(_pending(source.images, settings, folder.root, shard))
     report = Report(images=sum(1 for i in range(len(source.images)) if i // CHUNK % shard[1] == shard[0] - 1),

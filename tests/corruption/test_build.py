@@ -191,6 +191,15 @@ def test_one_folder_of_a_data_set(tmp_path):
             make(tmp_path / 'set', tmp_path / 'other', Settings(('fog', ), split=split))
 
 
+def test_the_layout_is_said_and_a_folder_of_voc_data_sets_is_none(voc, tmp_path, capsys):
+    make(voc, tmp_path / 'c', Settings(('fog', ), limit=1))
+    assert f"{str(voc)!r} is read in voc layout: 1 images." in capsys.readouterr().out
+    for split in (None, 'data'):
+        with pytest.raises(UserError, match=r"is no data set in VOC layout but holds some \(data\); give '.*/data'"):
+            make(voc.parent, tmp_path / 'other', Settings(('fog', ), split=split))
+    assert not (tmp_path / 'other').exists()
+
+
 def test_runs_for_other_corruptions_may_write_at_the_same_time(voc, whole, tmp_path):
     command = [sys.executable, str(ROOT / 'tools/build_corrupted_dataset.py'), str(voc), '--out', str(tmp_path / 'c'),
                '--severities', '1', '3', '--workers', '1', '--corruptions']
