@@ -117,9 +117,9 @@ def _sizes(root: str, settings: Settings, sample: tuple[SourceImage, list[tuple[
     image, cells = sample
     try:
         pixels, _ = read_image(osp.join(root, image.path))
+        return [len(_corrupted(pixels, image, cell, settings)) for cell in cells]
     except UnreadableError:
         return []
-    return [len(_corrupted(pixels, image, cell, settings)) for cell in cells]
 
 
 def _corrupted(pixels, image: SourceImage, cell: tuple[str, int], settings: Settings) -> bytes:
@@ -140,26 +140,33 @@ def _run_all(run, root: str, out: str, settings: Settings, tasks: list[_Task], r
 
 def _run(root: str, out: str, settings: Settings, task: _Task) -> tuple[int, int, list[tuple[str, str]]]:
     """Writes a chunk: its images, then what is known of them. Returns (files asked for, files written, refused)."""
-    folder, refused = Folder(out), []
-    suffix = WRITERS[settings.format][0]
-    records: dict[tuple[str, int], list[dict]] = {cell: [] for cell in task.cells}
-    for image in task.images:
-        about = dict(image_id=image.image_id, source=image.path)
+    folder = Folder(out)
+    rows = [list(_write_versions(root, folder, settings, image, task.cells)) for image in task.images]
+    for cell, records in zip(task.cells, zip(*rows)):
+        folder.write(records_path(cell_path(*cell), task.number), format_records(records))
+    errors = [(record['source'], record['error']) for row in rows for record in row if 'error' in record]
+    asked = len(task.images) * len(task.cells)
+    return asked, asked - len(errors), list(dict.fromkeys(errors))
+
+
+def _write_versions(root: str, folder: Folder, settings: Settings, image: SourceImage,
+                    cells: list[tuple[str, int]]) -> Iterator[dict]:
+    """Writes an image into every cell, and yields what is known of it there."""
+    about = dict(image_id=image.image_id, source=image.path)
+    try:
+        pixels, digest = read_image(osp.join(root, image.path))
+    except UnreadableError as error:
+        yield from [dict(about, error=str(error))] * len(cells)
+        return
+    path = image.target + WRITERS[settings.format][0]
+    for cell in cells:
         try:
-            pixels, digest = read_image(osp.join(root, image.path))
-        except UnreadableError as error:
-            refused.append((image.path, str(error)))
-            for rows in records.values():
-                rows.append(dict(about, error=str(error)))
-            continue
-        for cell, rows in records.items():
             data = _corrupted(pixels, image, cell, settings)
-            folder.write(osp.join(cell_path(*cell), image.target + suffix), data)
-            rows.append(dict(about, source_sha256=digest, file=image.target + suffix, bytes=len(data),
-                             sha256=hashlib.sha256(data).hexdigest()))
-    for cell, rows in records.items():
-        folder.write(records_path(cell_path(*cell), task.number), format_records(rows))
-    return len(task.images) * len(task.cells), (len(task.images) - len(refused)) * len(task.cells), refused
+        except UnreadableError as error:
+            yield dict(about, error=str(error))
+            continue
+        folder.write(osp.join(cell_path(*cell), path), data)
+        yield dict(about, source_sha256=digest, file=path, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
 def _clean_up(images: list[SourceImage], settings: Settings, out: str) -> None:

@@ -133,7 +133,7 @@ def _is_record(record: Any) -> bool:
             and ('error' in record or record.keys() >= RECORD_KEYS))
 
 
-def format_records(records: list[dict]) -> bytes:
+def format_records(records: Iterable[dict]) -> bytes:
     """Records as they are written."""
     return ''.join(json.dumps(record) + '\n' for record in records).encode()
 

@@ -76,12 +76,18 @@ def encode(image: np.ndarray, kind: str, quality: int) -> bytes:
         image: uint8, shape (H, W, 3).
         kind: 'png', 'jpg' or 'webp'.
         quality: 1 to 100, of jpg and webp; webp at 100 is lossless.
+
+    Raises:
+        UnreadableError: The format cannot hold it.
     """
     suffix, number = WRITERS[kind]
     if kind == 'webp' and quality == 100:
         quality = 101  # OpenCV's way to ask for it
     flags = [] if number is None else [number, quality]
-    return cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), flags)[1].tobytes()
+    done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), flags)
+    if not done:
+        raise UnreadableError(f'is {image.shape[1]}x{image.shape[0]}, which {kind} cannot hold; take --format png')
+    return data.tobytes()
 
 
 def is_lossy(kind: str, quality: int) -> bool:

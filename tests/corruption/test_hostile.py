@@ -13,6 +13,7 @@ from PIL import Image
 
 from mmadasap.corruption import corrupt
 from mmadasap.corruption.build import build
+from mmadasap.corruption.manifest import read_copy
 from mmadasap.corruption.reading import read_image
 from mmadasap.corruption.settings import Settings
 from mmadasap.datasets.shapes import draw_scene
@@ -310,6 +311,19 @@ def test_a_broken_annotation_file_is_refused(tmp_path, content, message):
     (tmp_path / 'coco/annotations/instances_val2017.json').write_text(content)
     with pytest.raises(UserError, match=message):
         build(str(tmp_path / 'coco'), str(tmp_path / 'out'), SETTINGS, show_progress=False)
+
+
+def test_an_image_that_webp_cannot_hold_is_named(tmp_path):
+    rng, root = np.random.default_rng(0), tmp_path / 'set'
+    (root / 'a').mkdir(parents=True)
+    for name, width in (('wide', 16400), ('widest_that_fits', 16383)):
+        (root / f'a/{name}.png').write_bytes(encoded(pixels(rng, 16, width), 'PNG'))
+    settings = Settings(('contrast', 'brightness'), (1, ), 'webp')
+    report = build(str(root), str(tmp_path / 'out'), settings, show_progress=False)
+    assert report.refused == [('a/wide.png', 'is 16400x16, which webp cannot hold; take --format png')]
+    assert report.written == 2 and (tmp_path / 'out/brightness/1/a/widest_that_fits.webp').is_file()
+    with pytest.raises(UserError, match="lacks 'a/wide.png', which is 16400x16, which webp cannot hold"):
+        read_copy(str(tmp_path / 'out/contrast/1'))
 
 
 def test_a_link_out_of_the_copy_is_not_followed(tmp_path):
