@@ -18,11 +18,14 @@ def write_shared(source: Source, settings: Settings, folder: Folder) -> None:
     """Writes annotations once for all cells, each cell's links to them, and its header.
 
     Raises:
-        UserError: What is there already is of other images or settings, or was begun with other libraries.
+        UserError: What is there already is of other images or settings, or was begun with other libraries; or links
+            are needed and cannot be made.
     """
+    shared = sorted({path.split('/')[0] for path in (*source.written, *source.copied)})
+    if shared:
+        folder.check_links()
     for path, content in _shared_files(source):
         folder.share(path, content)
-    shared = sorted({path.split('/')[0] for path in (*source.written, *source.copied)})
     about = _about(source, settings)
     for name, severity in settings.cells:
         cell = cell_path(name, severity)

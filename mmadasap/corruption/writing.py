@@ -79,6 +79,22 @@ class Folder:
             if file.read() != data:
                 raise UserError(OTHER_COPY.format(whole))
 
+    def check_links(self) -> None:
+        """Refuses a file system without symbolic links.
+
+        Raises:
+            UserError: It has none.
+        """
+        trial = osp.join(self.root, PARTIAL, uuid.uuid4().hex)
+        try:
+            os.symlink('.', trial)
+            os.unlink(trial)
+        except FileNotFoundError:
+            pass  # another run that was done has just cleared that folder, and it has made its links
+        except OSError as error:
+            raise UserError(f'{self.root!r} lies on a file system that makes no symbolic links ({error.strerror}), '
+                            'which copies share annotations by; give an --out on another.') from None
+
     def link(self, path: str, target: str) -> None:
         """Links ``path`` to ``target``, both below the root, by the way from one to the other."""
         self.make(osp.dirname(path))

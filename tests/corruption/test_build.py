@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import shutil
@@ -256,6 +257,16 @@ def test_a_copy_whose_header_tells_more_of_its_data_set_goes_on(voc, whole, tmp_
     header = json.loads(path.read_text())
     path.write_text(json.dumps(header | dict(dataset=header['dataset'] | dict(type='mmadasap.VOCDataset'))))
     assert make(voc, tmp_path / 'c').written == 0
+
+
+def test_a_file_system_without_links_is_named_before_anything_is_written(voc, tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError(errno.EOPNOTSUPP, 'Operation not supported')
+
+    monkeypatch.setattr(os, 'symlink', refuse)
+    with pytest.raises(UserError, match=r'makes no symbolic links \(Operation not supported\), .* on another'):
+        make(voc, tmp_path / 'c')
+    assert [path.name for path in (tmp_path / 'c').rglob('*')] == ['.partial']
 
 
 @pytest.mark.parametrize('out', ['data/copy', '.', 'data', 'link'])
