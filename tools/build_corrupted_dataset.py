@@ -22,8 +22,8 @@ def main() -> None:
     parser.add_argument('--format', default='png', choices=['jpg', 'png', 'webp'], help='png is exact')
     parser.add_argument('--quality', type=int, default=95, help='of jpg and webp; webp at 100 is exact')
     parser.add_argument('--seed', type=int, default=0, help='another seed gives another draw')
-    parser.add_argument('--split', help='VOC: list in ImageSets/Main (test); COCO: annotations/instances_<split>.json; '
-                        'folders: one of them')
+    parser.add_argument('--split', help='VOC: list in ImageSets/Main (test); COCO: annotations/instances_<split>.json '
+                        'or <split>.json; folders: one of them')
     parser.add_argument('--workers', type=natural, default=count_cores(), help='processes (all cores)')
     parser.add_argument('--shard', default='1/1', help='i/n: the i-th of n parts, for arrays of jobs')
     parser.add_argument('--limit', type=natural, help='only so many images from the start')

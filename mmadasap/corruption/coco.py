@@ -7,6 +7,9 @@ from mmadasap.errors import UserError
 
 from .sources import Source, SourceImage, is_inside, names_in
 
+PREFIX = 'instances_'
+"""Of annotation files, as COCO's own are called; others leave it out."""
+
 
 def is_coco(root: str) -> bool:
     """Whether a folder holds annotations in COCO's way."""
@@ -15,8 +18,10 @@ def is_coco(root: str) -> bool:
 
 def read_coco(root: str, suffix: str, split: Optional[str], limit: Optional[int]) -> Source:
     """The images that an annotation file lists; for arguments and errors see :func:`.layouts.find_source`."""
-    path, folder = _coco_paths(root, split)
+    name = _annotation_file(root, split)
+    path = f'annotations/{name}'
     content = _read_json(osp.join(root, path))
+    folder = _image_folder(root, name, content)
     source, kept = Source('coco'), []
     for entry in content['images'][:limit]:
         name, image_id = entry.get('file_name'), entry.get('id')
@@ -37,16 +42,25 @@ def read_coco(root: str, suffix: str, split: Optional[str], limit: Optional[int]
     return source
 
 
-def _coco_paths(root: str, split: Optional[str]) -> tuple[str, str]:
-    """The annotation file and the folder of images, from the root."""
+def _annotation_file(root: str, split: Optional[str]) -> str:
     files = [name for name in names_in(osp.join(root, 'annotations')) if name.endswith('.json')]
-    wanted = f'instances_{split or "val2017"}.json'
-    if wanted not in files and (split or len(files) > 1):
-        raise UserError(f'{root!r} has no annotations/{wanted}, only {", ".join(files)}; name one with --split.')
-    name = wanted if wanted in files else files[0]
-    part = name[len('instances_'):-len('.json')] if name.startswith('instances_') else ''
-    folder = next((f for f in (part, 'images') if f and osp.isdir(osp.join(root, f))), '')
-    return f'annotations/{name}', folder
+    wanted = [f'{prefix}{split or "val2017"}.json' for prefix in (PREFIX, '')]
+    found = [name for name in wanted if name in files]
+    if not found and (split or len(files) > 1):
+        raise UserError(f'{root!r} has no annotations/{wanted[0]} or {wanted[1]}, only {", ".join(files)}; name one '
+                        'with --split.')
+    return (found or files)[0]
+
+
+def _image_folder(root: str, name: str, content: dict) -> str:
+    """Where the images of an annotation file are, from the root: where the first of them is, else of what there is."""
+    part = name.removeprefix(PREFIX).removesuffix('.json')
+    named = [part, 'images'] if name.startswith(PREFIX) else ['images']
+    images = [entry.get('file_name') for entry in content['images']]
+    first = next((image for image in images if isinstance(image, str) and is_inside(image)), '')
+    usual = next((folder for folder in named if osp.isdir(osp.join(root, folder))), '')
+    tried = [usual, *named, part, f'images/{part}', '']
+    return next((folder for folder in tried if osp.isfile(osp.join(root, folder, first))), usual)
 
 
 def _read_json(path: str) -> dict:

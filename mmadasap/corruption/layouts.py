@@ -18,8 +18,8 @@ def find_source(root: str, suffix: str, split: Optional[str] = None, limit: Opti
         root: The data set.
         suffix: Of the images to be written.
         split: VOC: the list in ImageSets/Main (default: test, else val). COCO: the name in
-            ``annotations/instances_<name>.json`` (default: val2017, else the only one). Folders: one of them, such as
-            ``test`` (default: all).
+            ``annotations/instances_<name>.json`` or ``<name>.json`` (default: val2017, else the only one). Folders:
+            one of them, such as ``test`` (default: all).
         limit: Take so many images from the start.
 
     Raises:
