@@ -1,6 +1,7 @@
 import pytest
+from mmdet.datasets import VOCDataset
 
-from mmadasap.registry import type_name
+from mmadasap.registry import dataset_class, takes, type_name
 
 
 class Part:
@@ -11,3 +12,21 @@ class Part:
     (dict(type='Part'), 'Part'), (dict(type='mmadasap.Part', rate=1), 'Part'), (dict(type=Part), 'Part'), ({}, '')])
 def test_the_name_of_a_type_however_it_is_given(config, name):
     assert type_name(config) == name
+
+
+@pytest.mark.parametrize('config', [
+    dict(type=VOCDataset), dict(type='mmdet.VOCDataset'), dict(type='VOCDataset', _scope_='mmdet')])
+def test_the_class_of_a_data_set_however_it_is_given(config):
+    assert dataset_class(config) is VOCDataset
+
+
+def test_arguments_that_a_class_or_its_bases_name():
+    class Base:
+        def __init__(self, suffix='', **kwargs):
+            pass
+
+    class Derived(Base):
+        def __init__(self, other, **kwargs):
+            super().__init__(**kwargs)
+
+    assert takes(Derived, 'suffix') and takes(Derived, 'other') and not takes(Base, 'other')
