@@ -89,7 +89,10 @@ def raw_outputs(model: nn.Module, inputs: Tensor) -> Any:
 
 
 def finish(size: tuple[int, int]) -> Callable[[nn.Module, Any], object]:
-    """What follows the network for images of ``size`` (H, W): boxes from raw outputs, where the head offers it."""
+    """What follows the network for images of ``size`` (H, W): boxes from raw outputs, where the head offers it.
+
+    Boxes are decoded in float32 whatever the outputs are in: mmcv's suppression takes nothing shorter.
+    """
     meta = dict(img_shape=size, ori_shape=size, scale_factor=(1.0, 1.0), pad_shape=size, batch_input_shape=size)
 
     def from_outputs(model: nn.Module, outputs: Any) -> object:
@@ -98,6 +101,12 @@ def finish(size: tuple[int, int]) -> Callable[[nn.Module, Any], object]:
             return None
         images = len(outputs[0][0])
         with torch.inference_mode():
-            return predict(*outputs, batch_img_metas=[meta] * images, rescale=False)
+            return predict(*_in_float32(outputs), batch_img_metas=[meta] * images, rescale=False)
 
     return from_outputs
+
+
+def _in_float32(outputs: Any) -> Any:
+    if isinstance(outputs, Tensor):
+        return outputs.float()
+    return [_in_float32(item) for item in outputs] if isinstance(outputs, (list, tuple)) else outputs

@@ -7,6 +7,7 @@ from mmengine.dist import is_main_process
 from torch import nn
 
 from mmadasap.engine.host import finish, raw_outputs
+from mmadasap.errors import brief
 from mmadasap.latency import LatencyTable, compare_times, format_stages, format_times
 
 
@@ -26,7 +27,8 @@ def load_table(path: str, logger: Logger) -> LatencyTable:
 def log_times(models: dict[str, nn.Module], table: LatencyTable, size: tuple[int, int], logger: Logger) -> None:
     """Measures networks side by side on the first rank and logs predicted and measured time, in total and by stage.
 
-    Where the table is of another device or backend, that is logged instead. The networks are left where they were.
+    Where the table is of another device or backend, or measuring fails, that is logged instead: training has not been
+    for nothing then. The networks are left where they were.
     """
     if not is_main_process():
         return
@@ -34,12 +36,19 @@ def log_times(models: dict[str, nn.Module], table: LatencyTable, size: tuple[int
     if obstacle:
         logger.warning(f'The slim network is not measured: {obstacle}')
         return
+    try:
+        logger.info(_measured(models, table, size))
+    except Exception as error:
+        logger.warning(f'The slim network is not measured: {brief(error)}')
+
+
+def _measured(models: dict[str, nn.Module], table: LatencyTable, size: tuple[int, int]) -> str:
     copies = {name: copy.deepcopy(model).eval() for name, model in models.items()}
     times = compare_times(copies, table, raw_outputs, finish(size), size)
     name, last = list(times.items())[-1]
     have = table.conditions
-    logger.info(f'Latency at batch {have.batch}, {have.dtype}:\n{format_times(times, per_layer=False)}\n{name}:\n'
-                f'{format_stages(last)}')
+    return (f'Latency at batch {have.batch}, {have.dtype}:\n{format_times(times, per_layer=False)}\n{name}:\n'
+            f'{format_stages(last)}')
 
 
 def _obstacle(table: LatencyTable) -> Optional[str]:

@@ -5,8 +5,9 @@ import torch
 import torch.distributed as dist
 from mmengine.model import ExponentialMovingAverage, MMDistributedDataParallel
 
-from mmadasap.engine.host import bare_model, forget_best, refresh, rewrap
+from mmadasap.engine.host import bare_model, finish, forget_best, raw_outputs, refresh, rewrap
 from mmadasap.pruning import Budget, ChannelPruner, MagnitudeImportance
+from tests.pruning.architectures import build
 from tests.toys import ToyClassifier
 
 
@@ -65,3 +66,15 @@ def test_only_scores_of_the_best_are_forgotten():
         hub.update_info(key, 1)
     forget_best(SimpleNamespace(message_hub=hub))
     assert set(hub.runtime_info) == {'cfg'}
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_boxes_are_decoded_in_float32_from_shorter_outputs(dtype):
+    model, x = build('retinanet', dtype=torch.float32)
+    model.bbox_head.test_cfg.score_thr = 0.0
+    with torch.inference_mode():
+        short = [[level.to(dtype) for level in kind] for kind in raw_outputs(model, x)]
+    whole = [[level.float() for level in kind] for kind in short]
+    found, expected = (finish((64, 64))(model, outputs) for outputs in (short, whole))
+    assert len(found) == 2 and len(found[0]) > 0
+    assert all(torch.equal(a.bboxes, b.bboxes) for a, b in zip(found, expected))

@@ -232,11 +232,11 @@ class ChannelPruningHook(Hook):
         self.channels = channel_spec(pruner.model, {*touched, *slim_before, *(self.channels or {})}, leaving)
         widths = '\n'.join(f'  {name}: {widths}' for name, widths in self.channels.items())
         runner.logger.info(f'Pruning is over; kept {pruner.summary()}. New widths:\n{widths}')
-        if masked is not None:
-            log_times(dict(masked=masked, slim=pruner.model), self._table, self.input_size, runner.logger)
         if 'model' in runner.cfg:
             path = write_config(self._slim_config(runner), osp.join(runner.work_dir, 'slim.py'))
             runner.logger.info(f'The slim config is {path}.')
+        if masked is not None:
+            log_times(dict(masked=masked, slim=pruner.model), self._table, self.input_size, runner.logger)
 
     def _slim_config(self, runner) -> Config:
         cfg = slim_config(runner.cfg, self.channels)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mmadasap.engine import ChannelPruningHook
+from mmadasap.engine import ChannelPruningHook, latency_log
 from mmadasap.engine.host import raw_outputs
 from mmadasap.errors import UserError
 from mmadasap.latency import LatencyTable
@@ -88,6 +88,20 @@ def test_a_table_of_another_backend_says_that_nothing_is_measured(tmp_path, tabl
     (log, ) = (tmp_path / 'run').glob('*/*.log')
     assert log.read_text().count('is of onnxruntime, and only tables of torch are compared with networks') == 2
     assert 'Latency at batch' not in log.read_text()
+
+
+def test_a_failure_to_measure_does_not_end_the_run(tmp_path, table, monkeypatch):
+    def fail(*args):
+        assert (tmp_path / 'run/slim.py').exists()
+        raise NotImplementedError('no kernel')
+
+    monkeypatch.setattr(latency_log, 'compare_times', fail)
+    runner = make_runner(tmp_path / 'run', SGD, [pruning(table, dict(keep=0.6))], model=MODEL, epochs=4,
+                         log_level='INFO')
+    runner.train()
+    (log, ) = (tmp_path / 'run').glob('*/*.log')
+    assert 'The slim network is not measured: NotImplementedError: no kernel' in log.read_text()
+    assert runner.iter == runner.max_iters
 
 
 @pytest.mark.parametrize('budget, kwargs, message', [
