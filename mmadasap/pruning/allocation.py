@@ -103,7 +103,8 @@ def allocate_halp(values: Sequence[np.ndarray], terms: Sequence[CostTerm], curre
         ValueError: A capacity below the least reachable one by these prices, which the message names.
     """
     problem = JointProblem(values, terms)
-    return _halp_allocation(problem, _linearised(problem, current, capacity))
+    choice = _linearised(problem, current, capacity)
+    return Allocation(choice, problem.value(choice), problem.cost(choice), problem.value(choice))
 
 
 def allocate_repriced(values: Sequence[np.ndarray], terms: Sequence[CostTerm], current: Sequence[int],
@@ -112,7 +113,8 @@ def allocate_repriced(values: Sequence[np.ndarray], terms: Sequence[CostTerm], c
 
     HALP overlooks that a layer also gets cheaper by what its inputs lose, and leaves much of the capacity unused when
     much is pruned at once. A baseline should not lose by that: what no capacity by its own prices uses up is spent on
-    single candidates, the most value for their true cost first, until no better one fits.
+    single candidates, the most value for their true cost first, until no better one fits. ``bound`` is that of the
+    joint problem, by the best price on cost.
 
     Args:
         values, terms, capacity: As :func:`allocate`'s.
@@ -134,7 +136,8 @@ def allocate_repriced(values: Sequence[np.ndarray], terms: Sequence[CostTerm], c
         fits = problem.cost(choice) <= capacity
         low, high = (middle, high) if fits else (low, middle)
         best = max(best, choice, key=problem.value) if fits else best
-    return _halp_allocation(problem, _filled(problem, best, capacity))
+    choice = _filled(problem, best, capacity)
+    return Allocation(choice, problem.value(choice), problem.cost(choice), Search(problem, capacity, WORK).bound())
 
 
 def least_cost(values: Sequence[np.ndarray], terms: Sequence[CostTerm]) -> float:
@@ -167,7 +170,3 @@ def _steps(problem: JointProblem, choice: Choice, group: int, room: float) -> li
     gains, extra = values - values[choice[group]], prices - prices[choice[group]]
     places = np.flatnonzero((gains > 0) & (extra <= room)).tolist()
     return [(float(gains[i] / extra[i]) if extra[i] > 0 else np.inf, group, i) for i in places]
-
-
-def _halp_allocation(problem: JointProblem, choice: Choice) -> Allocation:
-    return Allocation(choice, problem.value(choice), problem.cost(choice), problem.value(choice))

@@ -48,6 +48,10 @@ class Search:
                 heapq.heappush(frontier, (-min(bound, -negative), number, part))
         return max([self.value] + [-negative for negative, _, _ in frontier])
 
+    def bound(self) -> float:
+        """A bound on the value of all choices, by the best price alone, without a search."""
+        return self._dual(self.problem.within(self.problem.whole))[0]
+
     def _goal(self) -> float:
         """A bound up to here promises nothing."""
         return self.value + SLACK * (1 + abs(self.value))

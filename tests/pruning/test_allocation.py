@@ -51,6 +51,7 @@ def test_equals_brute_force_and_is_never_below_halp(seed):
             except ValueError:
                 continue
             assert halp.cost > capacity or halp.value <= found.value
+            assert baseline is allocate_halp or halp.bound >= found.value - 1e-9
 
 
 def chain(widths, layers=20, seed=0):
@@ -72,6 +73,7 @@ def test_large_networks_come_close_to_the_bound_and_use_the_capacity(keep):
     # HALP sees products of two shrinking widths as if one of them did not shrink.
     halp = allocate_repriced(values, terms, current, capacity)
     assert 0.97 * capacity <= halp.cost <= capacity and halp.value < found.value
+    assert halp.gap >= found.value / halp.value - 1 and halp.bound == pytest.approx(found.bound, rel=2e-3)
 
 
 @pytest.mark.parametrize('keep', [0.3, 0.5, 0.7])
