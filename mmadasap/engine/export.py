@@ -10,7 +10,16 @@ from mmadasap.engine.checkpoint import SLIM_TYPE
 from mmadasap.engine.networks import adopt_slim_model, build_network, check_size, load_network
 from mmadasap.engine.slim_config import dense_config
 from mmadasap.errors import UserError
-from mmadasap.export import deployable, fit, largest_differences, open_onnx, read_images, test_images, write_onnx
+from mmadasap.export import (
+    check_agreement,
+    deployable,
+    fit,
+    largest_differences,
+    open_onnx,
+    read_images,
+    test_images,
+    write_onnx,
+)
 from mmadasap.export.evaluate import evaluate_onnx
 from mmadasap.export.images import common_size
 from mmadasap.export.report import ExportCost, format_costs, measure_exports
@@ -29,6 +38,8 @@ def export_onnx(cfg: Config,
                 evaluate: bool = False) -> dict:
     """Writes the network of a checkpoint as ONNX file, checks it on real images and measures it.
 
+    The images first show that the network finds what the host's own model finds.
+
     Args:
         cfg: Config of the model, dense or slim.
         checkpoint: Path of its weights.
@@ -43,7 +54,8 @@ def export_onnx(cfg: Config,
         one it was cut from), ``metrics`` if evaluated, and what was measured on, as plain data.
 
     Raises:
-        UserError: A model that cannot be exported, a damaged checkpoint, or images that cannot be read.
+        UserError: A model that cannot be exported or whose head decodes its outputs in another way, a damaged
+            checkpoint, or images that cannot be read.
     """
     cfg, size = Config(cfg._cfg_dict.to_dict()), size and check_size(size)
     model = load_network(cfg, checkpoint)
@@ -57,9 +69,11 @@ def export_onnx(cfg: Config,
         shown = read_images(images, size)
     nms = nms or (evaluate and hasattr(model, 'bbox_head'))
     network = deployable(model, size, nms)
-    write_onnx(network, size, out)
-    session, blank = open_onnx(out), network.normalized.blank()
+    blank = network.normalized.blank()
     batch = fit(shown, size, blank)
+    check_agreement(network, batch)
+    write_onnx(network, size, out)
+    session = open_onnx(out)
     # Suppression takes longer the more boxes there are, which says nothing about the network.
     networks = _dense(cfg, size) | {'slim' if cfg.model.type == SLIM_TYPE else 'dense': deployable(model, size)}
     result = dict(

@@ -26,7 +26,8 @@ def deployable(model: nn.Module, size: tuple[int, int], nms: bool = False) -> nn
             raise UserError(f'--nms: {type(model).__name__} finds no boxes that could suppress each other; export it '
                             'without.')
         return ClassifierNetwork(model).eval()
-    if not hasattr(model, 'bbox_head') or not hasattr(model.bbox_head, 'prior_generator'):
+    dense = hasattr(model, 'bbox_head') and not hasattr(model, 'mask_head')
+    if not dense or not hasattr(model.bbox_head, 'prior_generator'):
         raise UserError(f'{type(model).__name__} is neither a classifier nor a detector with one dense head, so there '
                         'is no export of its outputs; export single-stage detectors or classifiers.')
     return DetectorNetwork(model, size, suppression(model.test_cfg) if nms else None).eval()
@@ -39,8 +40,9 @@ def suppression(test_cfg: dict) -> NonMaxSuppression:
         UserError: Another kind than plain suppression within classes.
     """
     nms = test_cfg.get('nms', {})
-    if nms.get('type') != 'nms':
-        raise UserError(f"test_cfg.nms={dict(nms)!r} is not of type 'nms', which is what ONNX has; export without it.")
+    if nms.get('type') != 'nms' or nms.get('class_agnostic'):
+        raise UserError(f"test_cfg.nms={dict(nms)!r} is not of type 'nms' within classes, which is what ONNX has; export "
+                        'without it.')
     return NonMaxSuppression(nms['iou_threshold'], test_cfg.get('score_thr', 0), test_cfg.get('max_per_img', 100),
                              test_cfg.get('min_bbox_size', -1))
 
@@ -95,7 +97,11 @@ class DetectorNetwork(nn.Module):
         self.outputs = ('boxes', 'scores') if nms is None else ('boxes', 'scores', 'labels')
         head = model.bbox_head
         with torch.no_grad():
-            scores, boxes = model.eval()(torch.zeros(1, 3, *size), mode='tensor')[:2]
+            outputs = model.eval()(torch.zeros(1, 3, *size), mode='tensor')
+        if len(outputs) not in (2, 3):
+            raise UserError(f'{type(head).__name__} does not write scores, boxes and perhaps one factor of the scores '
+                            f'({len(outputs)} outputs); this head has no export.')
+        scores, boxes = outputs[:2]
         for box, priors in zip(boxes, head.prior_generator.num_base_priors):
             if box.shape[1] != 4 * priors:
                 raise UserError(f'{type(head).__name__} writes {box.shape[1]} numbers for {priors} boxes, and only '
@@ -107,6 +113,11 @@ class DetectorNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Pixels 0..255, BGR, shape (N, 3, H, W)."""
+        boxes, scores = self.candidates(images)
+        return (boxes, scores) if self.nms is None else self.nms(boxes, scores)
+
+    def candidates(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Boxes (N, A, 4) and scores (N, A, C) before suppression."""
         head, (scores, boxes, *factors) = self.model.bbox_head, self.model(self.normalized(images), mode='tensor')
         scores = self._rows(scores, head.cls_out_channels)
         scores = scores.sigmoid() if getattr(head, 'use_sigmoid_cls', True) else scores.softmax(-1)[..., :-1]
@@ -116,8 +127,7 @@ class DetectorNetwork(nn.Module):
         boxes = self._decode(self._rows(boxes, 4))
         height, width = self.size
         x, y = boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)
-        boxes = torch.stack([x[..., 0], y[..., 0], x[..., 1], y[..., 1]], -1)
-        return (boxes, scores) if self.nms is None else self.nms(boxes, scores)
+        return torch.stack([x[..., 0], y[..., 0], x[..., 1], y[..., 1]], -1), scores
 
     @staticmethod
     def _rows(levels: list[Tensor], width: int) -> Tensor:

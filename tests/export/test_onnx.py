@@ -114,6 +114,20 @@ def test_two_stages_are_refused():
         deployable(model, (64, 64))
 
 
+def test_suppression_across_classes_is_refused():
+    model, _ = build('retinanet', dtype=torch.float32)
+    model.test_cfg.nms.class_agnostic = True
+    with pytest.raises(UserError, match="class_agnostic.*is not of type 'nms' within classes"):
+        deployable(model, (64, 64), nms=True)
+
+
+def test_a_head_of_one_output_is_refused():
+    model, _ = build('retinanet', dtype=torch.float32)
+    model.bbox_head.forward = lambda x: (list(x), )
+    with pytest.raises(UserError, match=r'RetinaHead does not write scores, boxes .* \(1 outputs\); this head has no'):
+        deployable(model, (64, 64))
+
+
 def test_images_are_padded_with_what_becomes_zero():
     blank = torch.tensor([1., 2., 3.]).reshape(3, 1, 1)
     batch = fit([torch.full((3, 2, 2), 7), torch.full((3, 3, 1), 8)], (3, 2), blank)

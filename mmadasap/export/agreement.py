@@ -1,0 +1,68 @@
+"""Whether a plain network finds what the host's own model finds, before it is written to a file."""
+import torch
+from torch import Tensor
+
+from mmadasap.errors import UserError, brief
+
+from .networks import ClassifierNetwork, DetectorNetwork
+
+# The same numbers by other orders of adding; of a wrong decoding there is much more.
+TOLERANCE = 1e-3
+# Candidates of an image that are compared, the best first.
+COMPARED = 100
+
+
+def check_agreement(network: ClassifierNetwork | DetectorNetwork, images: Tensor) -> None:
+    """Compares a network of :func:`~mmadasap.export.networks.deployable` with the model it was made of.
+
+    A classifier gives the probabilities that its head predicts. A detector's best boxes before suppression, as its head
+    decodes them, are among those the network gives, with these scores.
+
+    Args:
+        network: In eval mode.
+        images: Pixels 0..255, BGR, shape (N, 3, H, W).
+
+    Raises:
+        UserError: A head that is decoded in another way here, or cannot be.
+    """
+    head = network.model.head if isinstance(network, ClassifierNetwork) else network.model.bbox_head
+    differ = _scores_differ if isinstance(network, ClassifierNetwork) else _boxes_differ
+    try:
+        with torch.no_grad():
+            apart = differ(network, images)
+    except Exception as error:
+        raise UserError(f'The outputs of {type(head).__name__} cannot be decoded here ({brief(error)}); this head has '
+                        'no export.') from None
+    if not apart <= TOLERANCE:
+        raise UserError(f'{type(head).__name__} makes something else of its outputs than an export would ({apart:.2g} '
+                        'apart, in scores or in shares of the image); this head has no export.')
+
+
+def _scores_differ(network: ClassifierNetwork, images: Tensor) -> float:
+    found = network.model.predict(network.normalized(images))
+    return float((network(images) - torch.stack([sample.pred_score for sample in found])).abs().max())
+
+
+def _boxes_differ(network: DetectorNetwork, images: Tensor) -> float:
+    return max(_farthest(theirs, *ours, network.size)
+               for theirs, *ours in zip(_candidates(network, images), *network.candidates(images)))
+
+
+def _candidates(network: DetectorNetwork, images: Tensor) -> list:
+    """What the host's head decodes, before suppression; of each image boxes, scores and labels."""
+    head, size = network.model.bbox_head, network.size
+    cfg = head.test_cfg.copy()
+    # An untrained network, too, has something to compare.
+    cfg.score_thr = 0.0
+    meta = dict(img_shape=size, ori_shape=size, scale_factor=(1.0, 1.0), pad_shape=size, batch_input_shape=size)
+    outputs = network.model(network.normalized(images), mode='tensor')
+    return head.predict_by_feat(*outputs, batch_img_metas=[meta] * len(images), cfg=cfg, rescale=False, with_nms=False)
+
+
+def _farthest(theirs, boxes: Tensor, scores: Tensor, size: tuple[int, int]) -> float:
+    """How far the best of ``theirs`` are from the nearest of all boxes (A, 4) with scores (A, C), at most."""
+    best = theirs[theirs.scores.topk(min(COMPARED, len(theirs))).indices]
+    limit = boxes.new_tensor(size[::-1]).repeat(2)
+    apart = torch.cdist(best.bboxes.clamp(min=0).minimum(limit), boxes, p=float('inf')) / max(size)
+    apart += (scores[:, best.labels].T - best.scores[:, None]).abs()
+    return float(apart.amin(1).amax())
