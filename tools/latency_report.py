@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument('table', help='latency table of the dense network')
     parser.add_argument('--batch-size', type=natural, default=1, help='images a call; must be the table\'s')
     parser.add_argument('--dtype', default='float32', help="number format; must be the table's")
+    parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'), help="image (default: the config's)")
     parser.add_argument('--rounds', type=natural, default=50, help='measured passes of each network')
     parser.add_argument('--out', type=file_path,
                         help='results as JSON, with a picture beside it (default: beside the checkpoint)')
@@ -31,7 +32,7 @@ def main() -> None:
     for difference in have.differences(here):
         print(f'Warning: the table is of other conditions than this machine. {difference}')
     cfg = load_config(args.config)
-    size = input_size(cfg)
+    size = input_size(cfg, args.input_size)
     models = dict(dense=build_network(cfg).eval(), slim=load_network(cfg, args.checkpoint))
     times = compare_times(models, table, raw_outputs, finish(size), size, args.rounds)
     out = args.out or osp.splitext(args.checkpoint)[0] + '-latency.json'

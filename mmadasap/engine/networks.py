@@ -29,7 +29,8 @@ def adopt_slim_model(cfg: Config, checkpoint: str) -> Optional[str]:
 
 
 def input_size(cfg: Config, wanted: Optional[Sequence[int]] = None) -> tuple[int, int]:
-    """(H, W) of the images the config's network sees: the pruning hook's, ``input_size``, or the test pipeline's.
+    """(H, W) of the images the config's network sees: the pruning hook's, ``input_size``, or what the last step of the
+    test pipeline that sets a size makes of them.
 
     Args:
         cfg: The config.
@@ -42,10 +43,9 @@ def input_size(cfg: Config, wanted: Optional[Sequence[int]] = None) -> tuple[int
         return check_size(wanted)
     told = [hook['input_size'] for hook in cfg.get('custom_hooks') or [] if 'input_size' in hook]
     told += [cfg.input_size] if 'input_size' in cfg else []
-    for step in cfg.get('test_pipeline', []):
-        scale = step.get('crop_size') if step['type'] == 'CenterCrop' else step.get('scale')
-        # A pipeline's scales are (W, H).
-        told += [] if scale is None else [scale[::-1] if isinstance(scale, (list, tuple)) else scale]
+    steps = [s.get('crop_size' if s['type'] == 'CenterCrop' else 'scale') for s in cfg.get('test_pipeline', [])]
+    # A pipeline's scales are (W, H).
+    told += [s[::-1] if isinstance(s, (list, tuple)) else s for s in steps if s is not None][-1:]
     if not told:
         raise UserError(f'{cfg.filename} does not say how large its images are; give --input-size H W.')
     return (told[0], told[0]) if isinstance(told[0], int) else tuple(told[0])

@@ -41,8 +41,8 @@ def suppression(test_cfg: dict) -> NonMaxSuppression:
     """
     nms = test_cfg.get('nms', {})
     if nms.get('type') != 'nms' or nms.get('class_agnostic'):
-        raise UserError(f"test_cfg.nms={dict(nms)!r} is not of type 'nms' within classes, which is what ONNX has; export "
-                        'without it.')
+        raise UserError(f"test_cfg.nms={dict(nms)!r} is not of type 'nms' within classes, which is what ONNX has; "
+                        'export without it.')
     return NonMaxSuppression(nms['iou_threshold'], test_cfg.get('score_thr', 0), test_cfg.get('max_per_img', 100),
                              test_cfg.get('min_bbox_size', -1))
 

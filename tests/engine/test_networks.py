@@ -1,6 +1,7 @@
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hub import get_config
 
 from mmadasap.engine.networks import adopt_slim_model, input_size
 from mmadasap.errors import UserError
@@ -33,9 +34,14 @@ def test_slim_config_builds_the_slim_model(tmp_path):
     (dict(custom_hooks=[dict(type='A'), dict(input_size=32)], input_size=64), (32, 32)),
     (dict(custom_hooks=None, input_size=64), (64, 64)),
     (dict(test_pipeline=[dict(type='LoadImageFromFile'), dict(type='CenterCrop', crop_size=224)]), (224, 224)),
+    (dict(test_pipeline=[dict(type='Resize', scale=(64, 32)), dict(type='PackDetInputs')]), (32, 64)),
 ])
 def test_the_size_a_config_says(cfg, size):
     assert input_size(Config(cfg)) == size
     assert input_size(Config(cfg), (8, 16)) == (8, 16)
     with pytest.raises(UserError, match='--input-size 0 8 is no image'):
         input_size(Config(cfg), (0, 8))
+
+
+def test_a_crop_after_resizing_is_what_the_network_sees():
+    assert input_size(get_config('mmpretrain::resnet/resnet50_8xb32_in1k.py')) == (224, 224)
