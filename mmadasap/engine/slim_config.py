@@ -37,9 +37,15 @@ def slim_config(cfg: Config, channels: dict) -> Config:
         cfg.optim_wrapper.radius = final[-1].radius
     cfg.custom_hooks = [h for h in hooks if type_name(h) not in (*PRUNING_HOOKS, *SLIM_HOOKS)]
     cfg.custom_hooks += [dict(type=f'mmadasap.{name}') for name in SLIM_HOOKS]
-    imports = cfg.get('custom_imports') or dict(imports=[], allow_failed_imports=False)
-    cfg.custom_imports = dict(imports, imports=sorted({*imports['imports'], 'mmadasap'}))
+    cfg.custom_imports = _with_import(cfg.get('custom_imports') or dict(allow_failed_imports=False), 'mmadasap')
     return cfg
+
+
+def _with_import(custom_imports: dict, name: str) -> dict:
+    """``custom_imports`` with one more module, in the user's order; mmengine takes a single one as a string, too."""
+    modules = custom_imports.get('imports') or []
+    modules = [modules] if isinstance(modules, str) else list(modules)
+    return dict(custom_imports, imports=list(dict.fromkeys([*modules, name])))
 
 
 def add_guard(cfg: Config, whole: bool = False) -> None:

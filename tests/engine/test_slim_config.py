@@ -1,3 +1,4 @@
+import pytest
 from mmengine.config import Config
 
 from mmadasap.engine.slim_config import add_guard, checkpoint_channels, slim_config, write_config
@@ -32,6 +33,18 @@ def test_three_keys_of_the_model_change_and_the_pruning_is_over():
     assert slim.optim_wrapper.radius == dict(type='UniformRadius', rho=0.05)
     assert slim.custom_imports == dict(imports=['mine', 'mmadasap'], allow_failed_imports=True)
     assert cfg.model.type == 'SingleStageDetector' and len(cfg.custom_hooks) == 3
+
+
+@pytest.mark.parametrize('theirs, imports', [
+    (dict(imports='package.module'), ['package.module', 'mmadasap']),
+    (dict(imports=['z', 'mmadasap', 'a']), ['z', 'mmadasap', 'a']),
+    (dict(imports=None), ['mmadasap']),
+    (dict(allow_failed_imports=False), ['mmadasap']),
+    (None, ['mmadasap'])])
+def test_the_users_imports_stay_in_their_order(theirs, imports):
+    cfg = dense()
+    cfg.custom_imports = theirs
+    assert slim_config(cfg, CHANNELS).custom_imports['imports'] == imports
 
 
 def test_slimming_a_slim_config_keeps_its_detector():
