@@ -13,7 +13,7 @@ from mmadasap.pruning.operations import Operation
 
 from .conditions import Conditions
 from .grid import Site
-from .measure import median_and_spread
+from .measure import median_and_spread, on_device
 from .memory import keep_freed_memory
 from .onnx_operators import check_backend, onnx_call
 from .operators import input_width, torch_call
@@ -138,9 +138,10 @@ def _from_line(line: str) -> tuple[Point, tuple[float, float]]:
 def _measure(points: Iterable[Point], notes: Notes, conditions: Conditions, title: str) -> None:
     missing = [p for p in dict.fromkeys(points) if p not in notes.times]
     make = torch_call if conditions.backend == 'torch' else onnx_call
-    for operation, c_in, c_out in track(missing, description=title, disable=bool(os.getenv('CI'))):
-        call, renew = make(operation, input_width(operation, c_in, c_out), c_out, conditions)
-        notes.add((operation, c_in, c_out), median_and_spread(call, renew, SECONDS, LEAST_ROUNDS))
+    with on_device(conditions.where):
+        for operation, c_in, c_out in track(missing, description=title, disable=bool(os.getenv('CI'))):
+            call, renew = make(operation, input_width(operation, c_in, c_out), c_out, conditions)
+            notes.add((operation, c_in, c_out), median_and_spread(call, renew, SECONDS, LEAST_ROUNDS))
 
 
 def _dense(site: Site) -> Point:

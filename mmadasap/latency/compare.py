@@ -13,7 +13,7 @@ from mmadasap.pruning.operations import Operation
 
 from .conditions import DTYPES, Conditions
 from .drift import measured_alone
-from .measure import interleaved_medians
+from .measure import interleaved_medians, on_device
 from .memory import keep_freed_memory
 from .profile import profile_layers
 from .table import Estimate, LatencyTable
@@ -113,16 +113,17 @@ def compare_times(models: dict[str, nn.Module], table: LatencyTable, forward: Fo
         raise UserError(f'{table.path} is of {backend}, and networks are measured in torch; build a table with '
                         '--backend torch, or measure whole networks on ONNX Runtime with tools/export_onnx.py.')
     keep_freed_memory()
-    models = {name: placed(m, table.conditions) for name, m in models.items()}
-    image = placed(torch.randn(table.conditions.batch, 3, *size), table.conditions)
-    predictions = {name: _predict(trace_layers(m, image[:1], forward), table) for name, m in models.items()}
-    profiles = profile_layers(models, lambda model: forward(model, image), rounds)
-    totals = _totals(models, forward, finish, image, rounds)
-    return {
-        name: _network_time(predictions[name], _alone(predictions[name], table.conditions), profiles[name],
-                            totals[name], totals[''])
-        for name in models
-    }
+    with on_device(table.conditions.where):
+        models = {name: placed(m, table.conditions) for name, m in models.items()}
+        image = placed(torch.randn(table.conditions.batch, 3, *size), table.conditions)
+        predictions = {name: _predict(trace_layers(m, image[:1], forward), table) for name, m in models.items()}
+        profiles = profile_layers(models, lambda model: forward(model, image), rounds)
+        totals = _totals(models, forward, finish, image, rounds)
+        return {
+            name: _network_time(predictions[name], _alone(predictions[name], table.conditions), profiles[name],
+                                totals[name], totals[''])
+            for name in models
+        }
 
 
 def placed(thing: nn.Module | Tensor, conditions: Conditions) -> Any:

@@ -2,6 +2,7 @@
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Optional
 
 import torch
@@ -58,8 +59,13 @@ def time_once(call: Callable[[], object], before: Optional[Callable[[], object]]
     return 1e3 * (synchronize() - start)
 
 
+def on_device(where: str) -> AbstractContextManager:
+    """Makes a device the current one: :func:`synchronize` waits for no other."""
+    return torch.cuda.device(where) if where != 'cpu' else nullcontext()
+
+
 def synchronize() -> float:
-    """Waits until the device has done its work; seconds on a clock that only runs forward."""
+    """Waits until the current device has done its work; seconds on a clock that only runs forward."""
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
     return time.perf_counter()

@@ -1,4 +1,6 @@
 import json
+from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 import torch
@@ -48,6 +50,14 @@ def test_every_layer_at_every_width_is_measured(net, tmp_path):
     assert all(time.bound == 0 for _, time in table.estimates(conv, 4, 4))
     assert json.loads((tmp_path / 't.json').read_text())['conditions']['threads'] == torch.get_num_threads()
     assert [p.name for p in tmp_path.iterdir()] == ['t.json']
+
+
+def test_the_device_of_the_table_is_the_one_that_is_waited_for(net, tmp_path, counted, monkeypatch):
+    asked = []
+    monkeypatch.setattr(builder, 'on_device', lambda where: asked.append(where) or nullcontext())
+    monkeypatch.setattr(builder, 'torch_call', lambda *args: (None, None))
+    build_table(net[1], replace(Conditions.here(), where='cuda:1'), 2, str(tmp_path / 't.json'))
+    assert set(asked) == {'cuda:1'}
 
 
 @pytest.mark.parametrize('cut', [0, 7])

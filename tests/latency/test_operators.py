@@ -50,7 +50,7 @@ def test_on_onnx_runtime_each_operation_computes_its_shape(operation, c_in, c_ou
     conditions = Conditions.here(backend='onnxruntime', batch=2)
     run, renew = onnx_call(operation, input_width(operation, c_in, c_out), c_out, conditions)
     renew()
-    (out, ) = run()
+    (out, ) = run().copy_outputs_to_cpu()
     assert out.shape == shape and out.dtype == np.float32
 
 
@@ -69,19 +69,50 @@ def test_without_onnx_runtime_the_extra_that_brings_it_is_named(monkeypatch):
         check_backend(Conditions.here(backend='onnxruntime'))
 
 
-@pytest.mark.parametrize('backend, where, provider', [
-    ('onnxruntime', 'cpu', ('CPUExecutionProvider', {})),
-    ('onnxruntime', 'cuda:1', ('CUDAExecutionProvider', dict(device_id=1))),
-    ('tensorrt', 'cuda:0', ('TensorrtExecutionProvider', dict(device_id=0)))])
-def test_onnx_runtime_is_told_which_device(monkeypatch, backend, where, provider):
+class FakeRuntime:
+    """ONNX Runtime with one provider, which may fail to load; notes what it is asked for."""
+
+    SessionOptions = SimpleNamespace
+
+    def __init__(self, provider, loaded):
+        self.provider, self.loaded, self.asked, self.placed = provider, loaded, [], []
+        self.OrtValue = SimpleNamespace(ortvalue_from_numpy=lambda x, *device: self.placed.append(device))
+
+    def get_available_providers(self):
+        return [self.provider]
+
+    def InferenceSession(self, graph, options, providers):
+        self.asked.append(providers)
+        binding = SimpleNamespace(bind_ortvalue_input=lambda name, x: None,
+                                  bind_output=lambda name, *device: self.placed.append(device))
+        return SimpleNamespace(get_providers=lambda: [self.loaded], io_binding=lambda: binding,
+                               get_inputs=lambda: [SimpleNamespace(name='x', shape=(1, 2))])
+
+
+@pytest.mark.parametrize('backend, where, provider, device', [
+    ('onnxruntime', 'cpu', ('CPUExecutionProvider', {}), ('cpu', 0)),
+    ('onnxruntime', 'cuda:1', ('CUDAExecutionProvider', dict(device_id=1)), ('cuda', 1)),
+    ('tensorrt', 'cuda:0', ('TensorrtExecutionProvider', dict(device_id=0)), ('cuda', 0))])
+def test_onnx_runtime_is_told_which_device_and_holds_its_numbers_there(monkeypatch, backend, where, provider, device):
     pytest.importorskip('onnx')
-    asked = []
-    runtime = SimpleNamespace(
-        SessionOptions=SimpleNamespace, get_available_providers=lambda: [provider[0]],
-        InferenceSession=lambda graph, options, providers: asked.append(providers) or SimpleNamespace(get_inputs=list))
+    runtime = FakeRuntime(provider[0], provider[0])
     monkeypatch.setitem(sys.modules, 'onnxruntime', runtime)
     onnx_call(CASES[0][0], 4, 6, replace(Conditions.here(), backend=backend, where=where))
-    assert asked == [[provider]]
+    assert runtime.asked == [[provider]] and runtime.placed == [device, device]
+
+
+def test_a_provider_that_falls_back_to_the_processor_is_refused(monkeypatch):
+    pytest.importorskip('onnx')
+    monkeypatch.setitem(sys.modules, 'onnxruntime', FakeRuntime('CUDAExecutionProvider', 'CPUExecutionProvider'))
+    with pytest.raises(UserError, match='cannot load CUDAExecutionProvider and would run on CPUExecutionProvider'):
+        onnx_call(CASES[0][0], 4, 6, replace(Conditions.here(), backend='onnxruntime', where='cuda:0'))
+
+
+def test_onnx_runtime_reads_the_input_anew():
+    pytest.importorskip('onnxruntime')
+    run, renew = onnx_call(Operation('cat', (2, 2)), 3, 3, Conditions.here(backend='onnxruntime'))
+    renew()
+    assert run().copy_outputs_to_cpu()[0].std() > 0.5
 
 
 def test_an_operation_nobody_knows():
