@@ -6,7 +6,7 @@ from mmadasap.engine.arguments import file_path, natural
 from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.host import finish, raw_outputs
 from mmadasap.engine.launch import run_tool
-from mmadasap.engine.networks import build_network, input_size, load_network
+from mmadasap.engine.networks import build_network, first_test_image, input_size, load_network
 from mmadasap.fileio import write_json
 from mmadasap.latency import Conditions, LatencyTable, compare_times, format_times
 from mmadasap.visualization.latency import draw_times
@@ -34,12 +34,14 @@ def main() -> None:
     cfg = load_config(args.config)
     size = input_size(cfg, args.input_size)
     models = dict(dense=build_network(cfg).eval(), slim=load_network(cfg, args.checkpoint))
-    times = compare_times(models, table, raw_outputs, finish(size), size, args.rounds)
+    image = first_test_image(cfg, models['slim'], size)
+    decoded = 'noise' if image is None else 'the first image of the test set'
+    times = compare_times(models, table, raw_outputs, finish(size), size, args.rounds, image)
     out = args.out or osp.splitext(args.checkpoint)[0] + '-latency.json'
-    write_json(out, dict(conditions=here.to_dict(), table=args.table, rounds=args.rounds,
+    write_json(out, dict(conditions=here.to_dict(), table=args.table, rounds=args.rounds, decoded=decoded,
                          networks={name: t.to_dict() for name, t in times.items()}))
     draw_times(times, osp.splitext(out)[0] + '.png')
-    print(format_times(times))
+    print(f'{format_times(times)}\nThe rest is that of what the slim network finds in {decoded}.')
     print(f'written to {out}, with a picture beside it')
 
 

@@ -5,11 +5,12 @@ from typing import Optional
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
-from torch import nn
+from torch import Tensor, nn
 
 from mmadasap.engine.checkpoint import SLIM_TYPE, check_model, check_whole, checkpoint_channels, read_checkpoint
 from mmadasap.engine.slim_config import check_widths, make_slim
 from mmadasap.errors import UserError
+from mmadasap.export import Normalized, fit, test_images
 from mmadasap.registry import MODELS
 
 
@@ -61,6 +62,20 @@ def check_size(size: Sequence[int]) -> tuple[int, int]:
     if min(height, width) < 1:
         raise UserError(f'--input-size {height} {width} is no image; give a height and a width of at least 1.')
     return height, width
+
+
+def first_test_image(cfg: Config, model: nn.Module, size: tuple[int, int]) -> Optional[Tensor]:
+    """The first image of the test set as a dense detector sees it, shape (1, 3, H, W), padded to ``size`` (H, W).
+
+    None where there is none that fits, and for networks without boxes, which any image does for.
+    """
+    if not hasattr(model, 'bbox_head'):
+        return None
+    normalized = Normalized(model.data_preprocessor)
+    try:
+        return normalized(fit(test_images(cfg, 1), size, normalized.blank()))
+    except UserError:
+        return None
 
 
 def build_network(cfg: Config) -> nn.Module:

@@ -57,7 +57,7 @@ def fit(images: Sequence[Tensor], size: tuple[int, int], blank: Tensor) -> Tenso
     for row, image in zip(batch, images):
         height, width = image.shape[1:]
         if height > size[0] or width > size[1]:
-            raise UserError(f'An image of {height} x {width} pixels does not fit into the exported {size[0]} x '
-                            f'{size[1]}; give a larger --input-size.')
+            raise UserError(f'An image of {height} x {width} pixels does not fit into {size[0]} x {size[1]}; '
+                            'give a larger --input-size.')
         row[:, :height, :width] = image
     return batch

@@ -47,7 +47,7 @@ def suppression(test_cfg: dict) -> NonMaxSuppression:
                              test_cfg.get('min_bbox_size', -1))
 
 
-class _Normalized(nn.Module):
+class Normalized(nn.Module):
     """Pixels 0..255 as OpenCV reads them (BGR), shape (N, 3, H, W), brought to what the model was trained on."""
 
     def __init__(self, preprocessor: nn.Module):
@@ -73,7 +73,7 @@ class ClassifierNetwork(nn.Module):
 
     def __init__(self, model: nn.Module):
         super().__init__()
-        self.normalized, self.model = _Normalized(model.data_preprocessor), model
+        self.normalized, self.model = Normalized(model.data_preprocessor), model
 
     def forward(self, images: Tensor) -> Tensor:
         """Pixels 0..255, BGR, shape (N, 3, H, W)."""
@@ -93,7 +93,7 @@ class DetectorNetwork(nn.Module):
 
     def __init__(self, model: nn.Module, size: tuple[int, int], nms: Optional[NonMaxSuppression] = None):
         super().__init__()
-        self.normalized, self.model, self.size, self.nms = _Normalized(model.data_preprocessor), model, size, nms
+        self.normalized, self.model, self.size, self.nms = Normalized(model.data_preprocessor), model, size, nms
         self.outputs = ('boxes', 'scores') if nms is None else ('boxes', 'scores', 'labels')
         head = model.bbox_head
         with torch.no_grad():

@@ -2,7 +2,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +46,7 @@ class NetworkTime:
         layers_alone: Layers, activations and poolings, each measured alone once more, as for the table: what this is
             off the table is the machine's drift since then, or lies between measured widths; what it is off the
             forward pass is what a layer costs more in company.
-        rest: What is left after the network (decoding, suppression), on fixed inputs; the same for all.
+        rest: What is left after the network (decoding, suppression), on outputs of the last network; the same for all.
         measured: Network and rest, as they run.
     """
     layers: tuple[LayerTime, ...]
@@ -94,16 +94,18 @@ class NetworkTime:
 
 def compare_times(models: dict[str, nn.Module], table: LatencyTable, forward: Forward,
                   finish: Callable[[nn.Module, Any], object], size: tuple[int, int],
-                  rounds: int = 30) -> dict[str, NetworkTime]:
+                  rounds: int = 30, image: Optional[Tensor] = None) -> dict[str, NetworkTime]:
     """Predicts and measures networks side by side, under the table's settings; they are moved and cast accordingly.
 
     Args:
-        models: Networks by name in eval mode; the first one's outputs are what is decoded for all.
+        models: Networks by name in eval mode; the last one's outputs are what is decoded for all, and suppression
+            takes several times as long if its weights are not trained.
         table: Predicts.
         forward: Runs one on an image and returns its raw outputs.
         finish: Turns raw outputs into detections or scores.
         size: (H, W) of the image.
         rounds: Measured passes of each.
+        image: What they see, shape (1, 3, H, W); None for noise.
 
     Raises:
         UserError: A layer the table does not know, or a table of another backend than torch.
@@ -115,7 +117,9 @@ def compare_times(models: dict[str, nn.Module], table: LatencyTable, forward: Fo
     keep_freed_memory()
     with on_device(table.conditions.where):
         models = {name: placed(m, table.conditions) for name, m in models.items()}
-        image = placed(torch.randn(table.conditions.batch, 3, *size), table.conditions)
+        batch = table.conditions.batch
+        seen = torch.randn(batch, 3, *size) if image is None else image.repeat(batch, 1, 1, 1)
+        image = placed(seen, table.conditions)
         predictions = {name: _predict(trace_layers(m, image[:1], forward), table) for name, m in models.items()}
         profiles = profile_layers(models, lambda model: forward(model, image), rounds)
         totals = _totals(models, forward, finish, image, rounds)
@@ -134,15 +138,15 @@ def placed(thing: nn.Module | Tensor, conditions: Conditions) -> Any:
 
 @torch.inference_mode()
 def _totals(models, forward, finish, image, rounds) -> dict[str, float]:
-    first = next(iter(models.values()))
-    outputs = forward(first, image)
+    last = list(models.values())[-1]
+    outputs = forward(last, image)
 
     def whole(model):
         forward(model, image)
         finish(model, outputs)
 
     calls = {name: torch.inference_mode()(partial(whole, model)) for name, model in models.items()}
-    calls[''] = torch.inference_mode()(partial(finish, first, outputs))
+    calls[''] = torch.inference_mode()(partial(finish, last, outputs))
     return interleaved_medians(calls, rounds)
 
 
@@ -191,7 +195,7 @@ def format_times(times: dict[str, NetworkTime], per_layer: bool = True) -> str:
         lines.append(f'{name:14}{t.layers_predicted:14.2f}{t.layers_alone:11.2f}{t.layers_measured:10.2f}'
                      f'{t.layers_predicted / t.layers_measured - 1:7.1%}{t.predicted:19.2f}{t.measured:10.2f}'
                      f'{promised:17.3f}{real:10.3f}{promised / real - 1:7.1%}')
-    return '\n'.join([*lines, f'all in ms; the rest (decoding, suppression, on fixed inputs) takes {first.rest:.2f}.'])
+    return '\n'.join([*lines, f'all in ms; the rest (decoding, suppression, of one image) takes {first.rest:.2f}.'])
 
 
 def format_stages(time: NetworkTime) -> str:

@@ -1,11 +1,14 @@
+from pathlib import Path
+
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hub import get_config
 
-from mmadasap.engine.networks import adopt_slim_model, input_size
+from mmadasap.datasets.shapes import write_shapes
+from mmadasap.engine.networks import adopt_slim_model, build_network, first_test_image, input_size
 from mmadasap.errors import UserError
-from mmadasap.registry import MODELS
+from mmadasap.registry import DATASETS, MODELS
 from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
 from tests.toys import make_runner
 
@@ -28,6 +31,19 @@ def test_slim_config_builds_the_slim_model(tmp_path):
     again.load_state_dict(torch.load(tmp_path / 'epoch_4.pth', weights_only=False)['state_dict'])
     x = torch.randn(2, 3, 8, 8)
     assert torch.equal(model(x), again(x))
+
+
+def test_the_first_image_of_the_test_set_is_what_the_detector_sees(tmp_path):
+    cfg = Config.fromfile(Path(__file__).parents[2] / 'configs/quickstart/ssd256_r50-w16_dense_shapes.py')
+    cfg.test_dataloader.dataset.data_root = str(tmp_path / 'data')
+    model = build_network(cfg)
+    assert first_test_image(cfg, model, (256, 256)) is None
+    write_shapes(str(tmp_path / 'data'), train=1, test=2)
+    sample = DATASETS.build(cfg.test_dataloader.dataset)[0]
+    batch = dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']])
+    assert torch.equal(first_test_image(cfg, model, (256, 256)), model.data_preprocessor(batch)['inputs'])
+    assert first_test_image(cfg, model, (128, 256)) is None
+    assert first_test_image(cfg, torch.nn.Flatten(), (256, 256)) is None
 
 
 @pytest.mark.parametrize('cfg, size', [

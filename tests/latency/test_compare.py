@@ -51,6 +51,16 @@ def test_measured_times_are_those_of_the_same_pass(times):
     assert times['dense'].to_dict()['table'] == 15 and all(t.layers_alone > 0 for t in times.values())
 
 
+def test_what_the_last_network_finds_in_the_image_is_decoded_for_all():
+    models = dict(untrained=ResidualNet().eval(), trained=ResidualNet().eval())
+    image, decoded = torch.rand(1, 3, 8, 8), []
+    compare_times(models, one_ms_each(models['trained']), call, lambda m, out: decoded.append(out), (8, 8), rounds=1,
+                  image=image)
+    with torch.no_grad():
+        expected = models['trained'](image)
+    assert len(decoded) > 2 and all(torch.equal(out, expected) for out in decoded)
+
+
 def test_tables_and_picture(times, tmp_path):
     text = format_times(times)
     assert 'conv1' in text and f'{1.0:17.3f}' in text and 'fc' in format_stages(times['again'])
