@@ -12,7 +12,7 @@ from mmadasap.errors import UserError
 from mmadasap.pruning.operations import Operation
 
 from .conditions import Conditions
-from .grid import Site
+from .grid import Site, without_covered
 from .measure import median_and_spread, on_device
 from .memory import keep_freed_memory
 from .onnx_operators import check_backend, onnx_call
@@ -36,7 +36,7 @@ def build_table(sites: Sequence[Site], conditions: Conditions, block: int, path:
     What has been measured is kept beside it until the table is whole: a second call after a kill goes on from there.
 
     Args:
-        sites: What to measure.
+        sites: What to measure; what a wider range of the same operation answers is not measured again.
         conditions: What to measure it under.
         block: Widths are multiples of this.
         path: Where the table goes.
@@ -51,7 +51,7 @@ def build_table(sites: Sequence[Site], conditions: Conditions, block: int, path:
         raise UserError(f'--budget-minutes {budget_minutes:g} must be above 0; leave it out to measure at all widths.')
     check_backend(conditions)
     keep_freed_memory()
-    sites = [s for s in sites if s.operation.kind not in FUSED[conditions.backend]]
+    sites = [s for s in without_covered(sites, block) if s.operation.kind not in FUSED[conditions.backend]]
     notes = Notes(f'{path}.part', conditions)
     _measure([_dense(site) for site in sites], notes, conditions, 'dense widths')
     density = DENSITIES[0]

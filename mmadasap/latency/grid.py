@@ -14,6 +14,11 @@ class Range:
     dense: int
     prunable: bool
 
+    def answers(self, other: 'Range', block: int) -> bool:
+        """Whether all widths of another range lie within this one, whose least is ``block`` or else the dense width."""
+        both = self.prunable and other.prunable
+        return self == other or (both and self.dense >= other.dense >= min(block, self.dense))
+
     def points(self, block: int, most: int) -> tuple[int, ...]:
         """At most ``most`` (two or more) widths, evenly spread over the multiples of ``block`` and the dense width."""
         if not self.prunable:
@@ -32,15 +37,19 @@ class Site:
     reads: Range | None
     writes: Range
 
+    def whole_block(self, block: int) -> int:
+        """The least multiple of ``block`` that is whole groups of a grouped convolution."""
+        return lcm(block, self.operation.group_outs or 1)
+
     def axes(self, block: int, density: tuple[int, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Input and output widths to measure, at most so many; ``(0, )`` for inputs that go with the output."""
-        block = lcm(block, self.operation.group_outs or 1)
+        block = self.whole_block(block)
         ins = (0, ) if self.reads is None else self.reads.points(block, density[0])
         return ins, self.writes.points(block, density[1])
 
 
 def sites_of(layers: Iterable[LayerShape], groups: Iterable[ChannelGroup]) -> list[Site]:
-    """Every operation of the network with its ranges, once, however many layers share it."""
+    """Every operation of the network with its ranges, each pair once, however many layers share it."""
     prunable = {(m.module, m.side) for g in groups if g.protected is None for m in g.members}
     sites: dict[Site, None] = {}
     for layer in layers:
@@ -48,20 +57,18 @@ def sites_of(layers: Iterable[LayerShape], groups: Iterable[ChannelGroup]) -> li
         writes = Range(layer.out_width, (layer.name, 'out') in prunable)
         for operation in layer.operations:
             sites[Site(operation, reads if operation.reads_all else None, writes)] = None
-    return _without_covered(list(sites))
+    return list(sites)
 
 
-def _without_covered(sites: list[Site]) -> list[Site]:
-    """Leaves out what a wider range of the same operation answers as well."""
-    return [s for s in sites if not any(o != s and _covers(o, s) for o in sites)]
+def without_covered(sites: Iterable[Site], block: int) -> list[Site]:
+    """Leaves out what a wider range of the same operation, measured at multiples of ``block``, answers as well."""
+    sites = list(sites)
+    return [s for s in sites if not any(o != s and _covers(o, s, block) for o in sites)]
 
 
-def _covers(wide: Site, narrow: Site) -> bool:
-    if wide.operation != narrow.operation or wide.writes.dense < narrow.writes.dense:
+def _covers(wide: Site, narrow: Site, block: int) -> bool:
+    if wide.operation != narrow.operation:
         return False
-    same_out = wide.writes == narrow.writes or (wide.writes.prunable and narrow.writes.prunable)
-    if wide.reads is None:
-        return same_out
-    same_in = wide.reads == narrow.reads or (wide.reads.prunable and narrow.reads.prunable
-                                             and wide.reads.dense >= narrow.reads.dense)
-    return same_in and same_out
+    block = wide.whole_block(block)
+    same_in = wide.reads is None or wide.reads.answers(narrow.reads, block)
+    return same_in and wide.writes.answers(narrow.writes, block)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from mmadasap.errors import UserError
 from mmadasap.latency import Conditions, LatencyTable, build_table, builder, sites_of
@@ -58,6 +59,16 @@ def test_the_device_of_the_table_is_the_one_that_is_waited_for(net, tmp_path, co
     monkeypatch.setattr(builder, 'torch_call', lambda *args: (None, None))
     build_table(net[1], replace(Conditions.here(), where='cuda:1'), 2, str(tmp_path / 't.json'))
     assert set(asked) == {'cuda:1'}
+
+
+@pytest.mark.parametrize('block', [16, 32, 128])
+def test_groups_narrower_than_a_block_are_in_the_table(tmp_path, counted, block):
+    net = nn.Sequential(nn.Conv2d(3, 64, 1), nn.ReLU(), nn.Conv2d(64, 16, 1), nn.ReLU(), nn.Conv2d(16, 4, 1))
+    x = torch.randn(1, 3, 4, 4)
+    layers = trace_layers(net, x, call)
+    sites = sites_of(layers, trace_groups(net, x, call))
+    table = build_table(sites, Conditions.here(), block, str(tmp_path / 't.json'))
+    assert all(table(layer, layer.in_width, layer.out_width) > 0 for layer in layers)
 
 
 @pytest.mark.parametrize('cut', [0, 7])

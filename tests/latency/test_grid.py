@@ -2,7 +2,7 @@ import torch
 from torch import nn
 
 from mmadasap.latency import sites_of
-from mmadasap.latency.grid import Range, Site
+from mmadasap.latency.grid import Range, Site, without_covered
 from mmadasap.pruning import trace_groups, trace_layers
 from mmadasap.pruning.operations import Operation
 
@@ -35,4 +35,15 @@ def test_a_wider_range_answers_for_a_narrower_one():
     net = nn.Sequential(nn.Conv2d(3, 16, 1), nn.Conv2d(16, 16, 1), nn.Conv2d(16, 8, 1), nn.Conv2d(8, 4, 1))
     x = torch.randn(1, 3, 4, 4)
     sites = sites_of(trace_layers(net, x, lambda m, v: m(v)), trace_groups(net, x, lambda m, v: m(v)))
+    sites = without_covered(sites, block=4)
     assert len(sites) == 3 and all(s.writes != Range(8, True) for s in sites)
+
+
+def test_a_range_narrower_than_a_block_answers_for_itself():
+    relu = [Site(Operation('relu', (4, 4)), None, Range(width, True)) for width in (64, 32, 16)]
+    assert without_covered(relu, block=16) == relu[:1]
+    assert without_covered(relu, block=32) == [relu[0], relu[2]]
+    whole = Site(relu[0].operation, None, Range(32, False))
+    assert without_covered([relu[0], whole], block=8) == [relu[0], whole]
+    conv = [Site(Operation('conv', (4, 4)), Range(width, True), Range(64, True)) for width in (64, 8)]
+    assert without_covered(conv, block=8) == conv[:1] and without_covered(conv, block=16) == conv
