@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .branches import Branch
-from .graph import LAYER_TYPES, written_width
+from .graph import LAYER_TYPES, items_an_image, written_width
 from .grouped import is_depthwise, is_grouped
 from .groups import ChannelGroup
 from .masks import Kept
@@ -24,7 +24,8 @@ class LayerShape:
         name: Name of the module.
         in_width, out_width: Channels (features) of the traced model.
         kernel_area: Product of the kernel's sides; 1 for Linear, 0 for norms.
-        positions: Output positions one weight is used at, over one image (H * W for a convolution).
+        positions: Output positions one weight is used at, over one image (H * W for a convolution, for each region of
+            a second stage).
         vectors: Learned vectors of length ``out_width``: 1 for a bias, 2 for an affine norm.
         depthwise: Whether each output channel reads its own input channel alone.
         operations: What one forward pass computes for the layer, and after it at its output width.
@@ -81,7 +82,8 @@ def trace_layers(model: nn.Module, example: Tensor, forward: Callable[[nn.Module
     names = {m: n for n, m in model.named_modules() if isinstance(m, (*LAYER_TYPES, _BatchNorm))}
 
     def note(module, inputs, output):
-        positions[names[module]] = positions.get(names[module], 0) + output[0].numel() // written_width(module)
+        count = items_an_image(len(output), example) * (output[0].numel() // written_width(module))
+        positions[names[module]] = positions.get(names[module], 0) + count
 
     handles = [m.register_forward_hook(note) for m in names]
     training = {m: m.training for m in model.modules()}

@@ -51,6 +51,11 @@ def written_width(module: nn.Module) -> int:
     return module.num_features if isinstance(module, _BatchNorm) else module.weight.shape[0]
 
 
+def items_an_image(rows: int, example: Tensor) -> int:
+    """How many rows of a leading dimension belong to one image of the example: regions of a second stage, windows."""
+    return max(1, rows // len(example))
+
+
 def flatten_tensors(outputs: Any) -> list[Tensor]:
     """The tensors in nested lists, tuples and dicts, in order."""
     if isinstance(outputs, Tensor):

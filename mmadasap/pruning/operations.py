@@ -1,5 +1,5 @@
 """What a layer makes a device compute, apart from its widths: the unit latency is measured in."""
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmadasap.errors import UserError, build_from, check_types
 
-from .graph import LAYER_TYPES, flatten_tensors, traceable, written_width
+from .graph import LAYER_TYPES, flatten_tensors, items_an_image, traceable, written_width
 
 # Autograd's names of what runs between layers.
 FOLLOWING = {
@@ -35,7 +35,7 @@ class Operation:
 
     Attributes:
         kind: 'conv', 'linear', 'norm', or one of the values of :data:`FOLLOWING`.
-        size: (H, W) of the input; (1, 1) for a Linear on vectors.
+        size: (H, W) of the input; (1, 1) for a Linear on vectors. Regions of one image stand below each other in it.
         kernel, stride, padding, dilation: Of a convolution or pooling.
         group_width, group_outs: Input and output channels of each group of a grouped convolution; 0 for any other.
         bias: Whether there is a learned bias.
@@ -87,9 +87,10 @@ def trace_operations(model: nn.Module, example: Tensor, forward: Callable[[nn.Mo
     ends = []
 
     def note(module, inputs, output):
-        found.setdefault(layers[module], []).append(_own_operation(module, inputs[0]))
+        x = inputs[0]
+        found.setdefault(layers[module], []).append(_own_operation(module, x, items_an_image(len(x), example)))
         producer_of[output.grad_fn] = layers[module]
-        ends.append(inputs[0].grad_fn)
+        ends.append(x.grad_fn)
 
     handles = [m.register_forward_hook(note) for m in layers]
     try:
@@ -97,15 +98,15 @@ def trace_operations(model: nn.Module, example: Tensor, forward: Callable[[nn.Mo
             outputs = flatten_tensors(forward(model, example))
             ends += [t.grad_fn for t in outputs]
             for node in _between(ends, producer_of):
-                _attach(node, producer_of, model, found)
+                _attach(node, producer_of, model, found, example)
     finally:
         for handle in handles:
             handle.remove()
     return {name: tuple(operations) for name, operations in found.items()}
 
 
-def _own_operation(module: nn.Module, x: Tensor) -> Operation:
-    size = tuple(x.shape[2:4]) if x.dim() == 4 else (1, 1)
+def _own_operation(module: nn.Module, x: Tensor, items: int) -> Operation:
+    size = _size(x.shape, items)
     if isinstance(module, nn.Conv2d):
         padding = module.padding
         if isinstance(padding, str):
@@ -115,8 +116,14 @@ def _own_operation(module: nn.Module, x: Tensor) -> Operation:
         return Operation('conv', size, module.kernel_size, module.stride, padding, module.dilation,
                          *(groups if module.groups > 1 else (0, 0)), module.bias is not None)
     if isinstance(module, nn.Linear):
-        return Operation('linear', (x[0].numel() // x.shape[-1], 1), bias=module.bias is not None)
+        return Operation('linear', (items * x[0].numel() // x.shape[-1], 1), bias=module.bias is not None)
     return Operation('norm', size)
+
+
+def _size(shape: Sequence[int], items: int) -> tuple[int, int]:
+    """(H, W) of maps or vectors of this shape, with the items of one image below each other."""
+    height, width = shape[2:4] if len(shape) == 4 else (1, 1)
+    return items * height, width
 
 
 def _between(ends: list, producer_of: dict) -> Iterator[Any]:
@@ -131,7 +138,8 @@ def _between(ends: list, producer_of: dict) -> Iterator[Any]:
         stack += [parent for parent, _ in node.next_functions]
 
 
-def _attach(node: Any, producer_of: dict, model: nn.Module, found: dict[str, list[Operation]]) -> None:
+def _attach(node: Any, producer_of: dict, model: nn.Module, found: dict[str, list[Operation]],
+            example: Tensor) -> None:
     """Gives what ``node`` computes to the layer whose channels it runs over, or to all whose channels it joins."""
     kind = FOLLOWING.get(node.name())
     shape = tuple(node._input_metadata[0].shape)
@@ -141,7 +149,7 @@ def _attach(node: Any, producer_of: dict, model: nn.Module, found: dict[str, lis
     names = _sources(node, producer_of, list(found), {})
     if sum(written_width(model.get_submodule(name)) for name in names) == shape[1]:
         for name in dict.fromkeys(names):
-            found[name].append(_following_operation(node, kind, shape))
+            found[name].append(_following_operation(node, kind, shape, items_an_image(shape[0], example)))
 
 
 def _sources(node: Any, producer_of: dict, order: list[str], known: dict) -> list[str]:
@@ -164,13 +172,13 @@ def _sources(node: Any, producer_of: dict, order: list[str], known: dict) -> lis
     return known[node]
 
 
-def _following_operation(node: Any, kind: str, shape: tuple[int, ...]) -> Operation:
+def _following_operation(node: Any, kind: str, shape: tuple[int, ...], items: int) -> Operation:
     inner = kind in (*POOLS, 'mean', 'upsample')
     source = node.next_functions[0][0]._input_metadata[0].shape if inner else shape
-    size = tuple(source[2:4]) if len(source) == 4 else (1, 1)
+    size = _size(source, items)
     if kind in POOLS:
         kernel = tuple(node._saved_kernel_size)
         return Operation(kind, size, kernel, tuple(node._saved_stride) or kernel, tuple(node._saved_padding))
     if kind == 'upsample':
-        return Operation(kind, size, stride=(shape[2] // size[0], shape[3] // size[1]))
+        return Operation(kind, size, stride=(shape[2] // source[2], shape[3] // source[3]))
     return Operation(kind, size)

@@ -71,6 +71,28 @@ def test_a_layer_used_twice_counts_twice():
     assert costs['macs'].by_layer({}) == {'head': 6 * (64 + 16)}
 
 
+class Regions(nn.Module):
+    """A second stage: five regions of an image as rows."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head, self.fc = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 6, 3, padding=1, bias=False), nn.Linear(24, 2)
+
+    def forward(self, x):
+        regions = self.conv(x)[:, :, :2, :2].repeat(5, 1, 1, 1)
+        return self.fc(self.head(regions).relu().flatten(1)).sigmoid()
+
+
+@pytest.mark.parametrize('images', [1, 2])
+def test_every_region_of_an_image_counts(images):
+    layers = {s.name: s for s in trace_layers(Regions(), torch.randn(images, 3, 4, 4), call)}
+    assert [layers[n].positions for n in ('conv', 'head', 'fc')] == [16, 5 * 4, 5]
+    # Below each other, so that one image's operation computes all of them.
+    found = {n: [(o.kind, o.size) for o in s.operations] for n, s in layers.items()}
+    assert found == dict(conv=[('conv', (4, 4))], head=[('conv', (10, 2)), ('relu', (10, 2))],
+                         fc=[('linear', (5, 1)), ('sigmoid', (5, 1))])
+
+
 def test_total_adds_what_lies_outside_the_layers():
     model = ResidualNet()
     x = torch.randn(1, 3, 8, 8)
