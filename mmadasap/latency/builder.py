@@ -9,6 +9,7 @@ import numpy as np
 from rich.progress import track
 
 from mmadasap.errors import UserError
+from mmadasap.fileio import replacing
 from mmadasap.pruning.operations import Operation
 
 from .conditions import Conditions
@@ -43,7 +44,8 @@ def build_table(sites: Sequence[Site], conditions: Conditions, block: int, path:
         budget_minutes: Measures at fewer widths, so that about so much time is enough.
 
     Raises:
-        UserError: A backend this machine does not have, a block below 1, or no time to measure in.
+        UserError: A backend this machine does not have, a block below 1, no time to measure in, or what is kept beside
+            it is of other conditions.
     """
     if block < 1:
         raise UserError(f'block={block} must be a whole number of at least 1.')
@@ -92,20 +94,24 @@ class Notes:
     """Measured points in a file that grows line by line; the last line may be cut off by a kill.
 
     Args:
-        path: The file; one of other conditions is begun anew.
+        path: The file.
         conditions: What the points are measured under.
+
+    Raises:
+        UserError: The file holds points of other conditions.
     """
 
     def __init__(self, path: str, conditions: Conditions):
         self._path = path
         header = json.dumps({k: v for k, v in conditions.to_dict().items() if k != 'date'}, sort_keys=True)
-        lines = self._whole_lines()
-        self.times: dict[Point, tuple[float, float]] = {}
-        if lines[:1] == [header]:
-            self.times = dict(map(_from_line, lines[1:]))
+        before, *lines = self._whole_lines() or [header]
+        if before != header:
+            raise UserError(f'{path} holds {len(lines)} points of a table that is not whole, measured under other '
+                            f'conditions ({_differences(before, header)}); go on under those, or delete it.')
+        self.times: dict[Point, tuple[float, float]] = dict(map(_from_line, lines))
+        if lines:
             print(f'goes on from {len(self.times)} points in {path}')
-        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        with open(path, 'w') as file:
+        with replacing(path) as partial, open(partial, 'w') as file:
             file.writelines(f'{line}\n' for line in [header, *map(_to_line, self.times.items())])
 
     def add(self, point: Point, times: tuple[float, float]) -> None:
@@ -123,6 +129,12 @@ class Notes:
             return []
         with open(self._path) as file:
             return file.read().split('\n')[:-1]
+
+
+def _differences(before: str, header: str) -> str:
+    """What differs between two first lines: 'name: before, now'."""
+    was, now = json.loads(before), json.loads(header)
+    return '; '.join(f'{name}: {was.get(name)}, {value}' for name, value in now.items() if was.get(name) != value)
 
 
 def _to_line(item: tuple[Point, tuple[float, float]]) -> str:

@@ -95,12 +95,11 @@ def test_points_of_other_conditions_are_not_taken_over(net, tmp_path, counted):
     counted.kill_at = 20
     with pytest.raises(KeyboardInterrupt):
         build_table(sites, Conditions.here(), 2, str(tmp_path / 't.json'))
-    counted.asked, counted.kill_at = 0, None
-    build_table(sites, Conditions.here(batch=2), 2, str(tmp_path / 't.json'))
-    first = counted.asked
-    counted.asked = 0
-    build_table(sites, Conditions.here(), 2, str(tmp_path / 'other.json'))
-    assert counted.asked == first
+    counted.kill_at, part = None, tmp_path / 't.json.part'
+    kept = part.read_text()
+    with pytest.raises(UserError, match=r't\.json\.part holds 19 points .* \(batch: 1, 2\); go on under those'):
+        build_table(sites, Conditions.here(batch=2), 2, str(tmp_path / 't.json'))
+    assert part.read_text() == kept and counted.asked == 20
 
 
 def test_less_time_measures_fewer_widths():
