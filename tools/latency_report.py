@@ -8,7 +8,7 @@ from mmadasap.engine.host import finish, raw_outputs
 from mmadasap.engine.launch import run_tool
 from mmadasap.engine.networks import build_network, first_test_image, input_size, load_network
 from mmadasap.fileio import write_json
-from mmadasap.latency import Conditions, LatencyTable, compare_times, format_times
+from mmadasap.latency import LatencyTable, compare_times, format_times
 from mmadasap.visualization.latency import draw_times
 
 
@@ -27,9 +27,8 @@ def main() -> None:
     args = parser.parse_args()
     table = LatencyTable.load(args.table)
     table.require(args.batch_size, args.dtype)
-    have = table.conditions
-    here = Conditions.here(have.where, have.backend, have.dtype, have.batch, have.channels_last)
-    for difference in have.differences(here):
+    here = table.conditions.now()
+    for difference in table.conditions.differences(here):
         print(f'Warning: the table is of other conditions than this machine. {difference}')
     cfg = load_config(args.config)
     size = input_size(cfg, args.input_size)

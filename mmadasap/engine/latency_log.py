@@ -12,7 +12,8 @@ from mmadasap.latency import LatencyTable, compare_times, format_stages, format_
 
 
 def load_table(path: str, logger: Logger) -> LatencyTable:
-    """Reads a latency table and warns where the slim network will not be measured against it.
+    """Reads a latency table and warns where the slim network will not be measured against it, or under other conditions
+    than the table (threads, versions).
 
     Raises:
         UserError: A file that is not there or not whole.
@@ -21,6 +22,9 @@ def load_table(path: str, logger: Logger) -> LatencyTable:
     obstacle = _obstacle(table)
     if obstacle:
         logger.warning(f'{obstacle} The budget is of its times, and the slim network will not be measured.')
+        return table
+    for difference in table.conditions.differences(table.conditions.now()):
+        logger.warning(f'{path} is of other conditions than this machine. {difference}')
     return table
 
 

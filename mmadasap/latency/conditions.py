@@ -77,6 +77,14 @@ class Conditions:
         """Whether this machine has the device, by its name."""
         return self.where in devices() and describe_machine(self.where)['device'] == self.device
 
+    def now(self) -> 'Conditions':
+        """The same settings on this machine as it is now.
+
+        Raises:
+            UserError: A device this machine does not have.
+        """
+        return Conditions.here(self.where, self.backend, self.dtype, self.batch, self.channels_last)
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)

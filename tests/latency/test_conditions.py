@@ -22,6 +22,11 @@ def test_what_differs_is_named():
     assert here.differences(other) == ['channels_last: False, True', f'threads: {here.threads}, {here.threads + 1}']
 
 
+def test_the_same_settings_now():
+    old = replace(Conditions.here(dtype='bfloat16', batch=2, channels_last=True), date='another day', threads=99)
+    assert old.now() == replace(Conditions.here(), dtype='bfloat16', batch=2, channels_last=True)
+
+
 def test_a_device_is_here_by_its_name(monkeypatch):
     here = Conditions.here()
     assert here.is_here() and not replace(here, device='another processor').is_here()

@@ -90,6 +90,18 @@ def test_a_table_of_another_backend_says_that_nothing_is_measured(tmp_path, tabl
     assert 'Latency at batch' not in log.read_text()
 
 
+def test_a_table_of_other_threads_is_warned_of_and_measured_against(tmp_path, table):
+    times = LatencyTable.load(table)
+    threads = torch.get_num_threads()
+    replace(times, conditions=replace(times.conditions, threads=threads + 3)).save(table)
+    make_runner(tmp_path / 'run', SGD, [pruning(table, dict(keep=0.6))], model=MODEL, epochs=4,
+                log_level='INFO').train()
+    (log, ) = (tmp_path / 'run').glob('*/*.log')
+    text = log.read_text()
+    assert f'table.json is of other conditions than this machine. threads: {threads + 3}, {threads}' in text
+    assert 'Latency at batch 1' in text
+
+
 def test_a_failure_to_measure_does_not_end_the_run(tmp_path, table, monkeypatch):
     def fail(*args):
         assert (tmp_path / 'run/slim.py').exists()
