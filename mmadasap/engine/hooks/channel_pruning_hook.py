@@ -3,12 +3,12 @@ import copy
 import os.path as osp
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Optional
 
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.optim import AmpOptimWrapper
 
 from mmadasap.engine.checkpoint import checkpoint_channels
 from mmadasap.engine.host import (
@@ -22,6 +22,7 @@ from mmadasap.engine.host import (
     rewrap,
 )
 from mmadasap.engine.latency_log import load_table, log_times
+from mmadasap.engine.optimizer_steps import around_steps
 from mmadasap.engine.origin import record_origin
 from mmadasap.engine.plain_checkpoint import make_plain, make_resumable
 from mmadasap.engine.resumption import check_resumable, due_of, masks_of
@@ -122,7 +123,7 @@ class ChannelPruningHook(Hook):
         runner.logger.info(f'Channel groups:\n{format_groups(self._pruner.groups)}')
         if self._resumed is not None:
             self._pruner.load_state_dict(self._resumed)
-        self._handles = self._watch(runner)
+        self._handles = around_steps(runner.optim_wrapper, partial(self._observe, runner), self._pruner.mask)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Prunes where the schedule says so; at the end of the phase removes what is pruned."""
@@ -189,22 +190,9 @@ class ChannelPruningHook(Hook):
             return None if self.allocator is None else Allocator(**self.allocator)
         return Allocator(**(dict(block=self._table.block) | (self.allocator or {})))
 
-    def _watch(self, runner) -> list:
-        """Reads gradients just before each optimizer step, where they are final, and masks just after it."""
-        optimizer = runner.optim_wrapper.optimizer
-        fused = any(group.get('fused') for group in optimizer.param_groups)
-        if fused and isinstance(runner.optim_wrapper, AmpOptimWrapper):
-            raise UserError('ChannelPruningHook cannot read unscaled gradients with a fused optimizer under mixed '
-                            'precision; set fused=False in optim_wrapper.optimizer.')
-
-        def observe(*_):
-            if runner.iter >= self.schedule.begin:
-                self._pruner.observe()
-
-        def mask(*_):
-            self._pruner.mask()
-
-        return [optimizer.register_step_pre_hook(observe), optimizer.register_step_post_hook(mask)]
+    def _observe(self, runner) -> None:
+        if runner.iter >= self.schedule.begin:
+            self._pruner.observe()
 
     def _prune(self, runner, budget: float) -> None:
         pruner, self._due = self._pruner, None
