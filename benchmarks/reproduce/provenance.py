@@ -3,6 +3,8 @@ import hashlib
 import importlib.metadata
 import os
 import os.path as osp
+from functools import lru_cache
+from typing import Optional
 
 from mmengine.config import Config
 from mmengine.utils import get_git_hash
@@ -12,11 +14,16 @@ from mmadasap.corruption.versions import library_versions
 PACKAGES = ('torch', 'torch_pruning', 'scipy', 'mmengine', 'mmdet', 'mmpretrain', 'mmcv', 'mmadasap')
 
 
-def data_hash(cfg: Config) -> str:
-    """Names the data: paths and sizes of all files below the folders of its images."""
-    roots = {root for loader in (cfg.train_dataloader, cfg.test_dataloader) for root in data_roots(loader.dataset)}
+def data_hash(cfg: Config) -> Optional[str]:
+    """Names the data: paths and sizes of all files below the folders of its images; None where there are none."""
+    loaders = cfg.train_dataloader, cfg.test_dataloader
+    return _hash_of(frozenset(root for loader in loaders for root in data_roots(loader.dataset)))
+
+
+@lru_cache
+def _hash_of(roots: frozenset[str]) -> Optional[str]:
     lines = sorted(line for root in roots for line in _files(root))
-    return hashlib.sha256('\n'.join(lines).encode()).hexdigest()[:16]
+    return hashlib.sha256('\n'.join(lines).encode()).hexdigest()[:16] if lines else None
 
 
 def data_roots(dataset: dict) -> set[str]:

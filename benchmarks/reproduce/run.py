@@ -63,7 +63,7 @@ def warn_if_changed(run: Run, seed: int) -> None:
         theirs = json.load(file)
     mine = dict(config_hash=training_hash(run, seed, RUNS), data_hash=data_hash(resolve(run, seed)))
     for key, name in (('config_hash', 'another config'), ('data_hash', 'other data')):
-        if theirs[key] != mine[key]:
+        if mine[key] not in (theirs[key], None):
             print(f'[reproduce] {osp.relpath(run.result_path(seed))} was made with {name} ({theirs[key]}, now '
                   f'{mine[key]}); delete it and {run.work_dir(seed)} to run it anew.')
 

@@ -35,7 +35,7 @@ class Folder:
             raise UserError(f'{whole!r} leads out of {self.root!r} through a link; remove the link, nothing is written '
                             'there.')
         try:
-            os.makedirs(whole, exist_ok=True)
+            _make_folder(whole)
         except OSError as error:
             raise UserError(f'The folder {whole!r} cannot be made ({error.strerror}); remove what stands in its place, '
                             'or give another --out.') from None
@@ -51,9 +51,8 @@ class Folder:
         try:
             try:
                 self._write(path, data)
-            except (FileNotFoundError, FileExistsError):
-                # Another run that was done has just cleared the folder of what is being written, or does so as it is
-                # made anew: it was there, and then was no folder.
+            except FileNotFoundError:
+                # Another run that was done has just cleared the folder of what is being written.
                 self._write(path, data)
         except OSError as error:
             raise UserError(f'{osp.join(self.root, path)!r} cannot be written ({error.strerror}); when that is mended, '
@@ -61,7 +60,7 @@ class Folder:
 
     def _write(self, path: str, data: bytes) -> None:
         partial = osp.join(self.root, PARTIAL, uuid.uuid4().hex)
-        os.makedirs(osp.dirname(partial), exist_ok=True)
+        _make_folder(osp.dirname(partial))
         with open(partial, 'wb') as file:
             file.write(data)
         os.replace(partial, osp.join(self.root, path))
@@ -105,3 +104,11 @@ class Folder:
         except FileExistsError:
             if not osp.islink(whole) or os.readlink(whole) != way:
                 raise UserError(f'{whole!r} should be a link to {target}; remove it.') from None
+
+
+def _make_folder(path: str) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)
+    except FileExistsError:
+        # Another run may clear a folder as it is made: it was there, and then was no folder.
+        os.makedirs(path, exist_ok=True)

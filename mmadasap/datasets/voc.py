@@ -42,7 +42,13 @@ def with_suffix(kind: type) -> type:
     if not issubclass(kind, XMLDataset):
         raise UserError(f'{kind.__name__} is no XMLDataset of mmdet, so it cannot be told to read images of another '
                         'suffix; build the copy with --format jpg.')
-    return type(kind.__name__, (ImageSuffix, kind), {})
+    return type(kind.__name__, (ImageSuffix, kind), dict(__reduce__=lambda self: (_empty, (kind, ), self.__dict__)))
+
+
+def _empty(kind: type) -> ImageSuffix:
+    """A data set of :func:`with_suffix`, as pickle finds it where loading processes are spawned."""
+    made = with_suffix(kind)
+    return made.__new__(made)
 
 
 @DATASETS.register_module()

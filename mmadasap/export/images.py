@@ -14,16 +14,19 @@ def test_images(cfg: Config, count: int) -> list[Tensor]:
     """The first images of a config's test set, as its pipeline gives them to the model: (3, H, W), 0..255, BGR.
 
     Raises:
-        UserError: The config has no test set, or its files are not there.
+        UserError: The config has no test set, its files are not there, or it is empty.
     """
     if not cfg.get('test_dataloader'):
         raise UserError('The config has no test_dataloader to take images from; give some with --images.')
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     try:
         data = DATASETS.build(cfg.test_dataloader.dataset)
+        found = [data[i]['inputs'] for i in range(min(count, len(data)))]
     except FileNotFoundError as error:
         raise UserError(f'The images of the test set cannot be read ({error}); give some with --images.') from None
-    return [data[i]['inputs'] for i in range(min(count, len(data)))]
+    if not found:
+        raise UserError('The test set holds no image; give some with --images.')
+    return found
 
 
 def read_images(paths: Sequence[str], size: tuple[int, int]) -> list[Tensor]:

@@ -1,6 +1,5 @@
 """Non-maximum suppression that PyTorch runs and ONNX files contain as their own operator."""
 import torch
-from mmcv.ops import nms
 from torch import Tensor, nn
 
 
@@ -10,6 +9,8 @@ class _SelectBoxes(torch.autograd.Function):
     @staticmethod
     def forward(ctx, boxes: Tensor, scores: Tensor, per_class: int, iou: float, threshold: float) -> Tensor:
         """Boxes (N, A, 4) and scores (N, C, A)."""
+        # Here, for classifiers do without compiled operators.
+        from mmcv.ops import nms
         found = []
         for image, by_class in enumerate(scores):
             for label, values in enumerate(by_class):

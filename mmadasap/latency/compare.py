@@ -195,7 +195,8 @@ def format_times(times: dict[str, NetworkTime], per_layer: bool = True) -> str:
         lines.append(f'{name:14}{t.layers_predicted:14.2f}{t.layers_alone:11.2f}{t.layers_measured:10.2f}'
                      f'{t.layers_predicted / t.layers_measured - 1:7.1%}{t.predicted:19.2f}{t.measured:10.2f}'
                      f'{promised:17.3f}{real:10.3f}{promised / real - 1:7.1%}')
-    return '\n'.join([*lines, f'all in ms; the rest (decoding, suppression, of one image) takes {first.rest:.2f}.'])
+    return '\n'.join([*lines, f'all in ms; the rest (decoding, suppression of what the last one finds) takes '
+                      f'{first.rest:.2f}.'])
 
 
 def format_stages(time: NetworkTime) -> str:

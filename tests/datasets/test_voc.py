@@ -1,10 +1,12 @@
 import logging
+import pickle
 
+import mmdet.datasets
 import pytest
 from mmengine.logging import MMLogger
 
 from mmadasap.datasets import VOCDataset
-from mmadasap.datasets.voc import classes_in
+from mmadasap.datasets.voc import classes_in, with_suffix
 from mmadasap.errors import UserError
 
 OBJECT = ('<object><name>{name}</name><difficult>0</difficult><bndbox><xmin>{0}</xmin><ymin>{1}</ymin>'
@@ -119,3 +121,14 @@ def test_images_of_another_suffix(tmp_path):
     with pytest.raises(UserError, match='a.b.jpg.* is listed but missing'):
         load(folder)
     assert load(folder, img_suffix='.png').get_data_info(0)['img_path'].endswith('JPEGImages/a.b.png')
+
+
+def test_a_data_set_that_is_told_its_suffix_goes_to_other_processes(tmp_path):
+    folder = write(tmp_path, a=scene((1, 1, 9, 9)))
+    (folder / 'JPEGImages/a.jpg').rename(folder / 'JPEGImages/a.png')
+    data = with_suffix(mmdet.datasets.VOCDataset)(
+        data_root=str(folder), ann_file='ImageSets/Main/trainval.txt', data_prefix=dict(sub_data_root=''),
+        metainfo=dict(classes=('cell', )), img_suffix='.png', pipeline=[])
+    again = pickle.loads(pickle.dumps(data))
+    assert isinstance(again, mmdet.datasets.VOCDataset) and again.get_data_info(0) == data.get_data_info(0)
+    assert again.get_data_info(0)['img_path'].endswith('a.png')

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,10 @@ def test_the_first_image_of_the_test_set_is_what_the_detector_sees(tmp_path):
     model = build_network(cfg)
     assert first_test_image(cfg, model, (256, 256)) is None
     write_shapes(str(tmp_path / 'data'), train=1, test=2)
+    images = tmp_path / 'data/JPEGImages'
+    images.rename(tmp_path / 'elsewhere')
+    assert first_test_image(cfg, model, (256, 256)) is None
+    (tmp_path / 'elsewhere').rename(images)
     sample = DATASETS.build(cfg.test_dataloader.dataset)[0]
     batch = dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']])
     assert torch.equal(first_test_image(cfg, model, (256, 256)), model.data_preprocessor(batch)['inputs'])
@@ -61,3 +67,10 @@ def test_the_size_a_config_says(cfg, size):
 
 def test_a_crop_after_resizing_is_what_the_network_sees():
     assert input_size(get_config('mmpretrain::resnet/resnet50_8xb32_in1k.py')) == (224, 224)
+
+
+def test_classifiers_do_without_compiled_operators():
+    """As with mmcv-lite."""
+    code = "import sys; sys.modules['mmcv._ext'] = None; import mmadasap.engine.networks"
+    done = subprocess.run([sys.executable, '-c', code], text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr[-2000:]

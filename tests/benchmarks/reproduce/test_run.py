@@ -92,12 +92,23 @@ def test_a_result_of_another_config_is_pointed_out(setting, monkeypatch, capsys)
     dense = cifar.dense(setting)
     monkeypatch.setattr(runner, 'RUNS', {dense.name: dense})
     mine = dict(config_hash=training_hash(dense, 0, {}), data_hash=data_hash(resolve(dense, 0)))
+    assert mine['data_hash']
     for stated, warning in (({}, ''), (dict(config_hash='x'), 'was made with another config (x, now '),
                             (dict(data_hash='x'), 'was made with other data (x, now ')):
         write_json(dense.result_path(0), mine | stated)
         warn_if_changed(dense, 0)
         said = capsys.readouterr().out
         assert warning in said and bool(warning) == bool(said)
+
+
+def test_results_are_not_of_other_data_where_there_are_none(setting, tmp_path, monkeypatch, capsys):
+    dense = cifar.dense(replace(setting, data={key: str(tmp_path / 'nowhere') if key.endswith('root') else value
+                                               for key, value in setting.data.items()}))
+    monkeypatch.setattr(runner, 'RUNS', {dense.name: dense})
+    assert data_hash(resolve(dense, 0)) is None
+    write_json(dense.result_path(0), dict(config_hash=training_hash(dense, 0, {}), data_hash='x'))
+    warn_if_changed(dense, 0)
+    assert not capsys.readouterr().out
 
 
 def test_a_training_does_not_go_on_on_other_devices(setting, monkeypatch):
