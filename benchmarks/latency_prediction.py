@@ -5,7 +5,8 @@ measured side by side.
     python benchmarks/latency_prediction.py configs/dense/ssd512_r50_dense-8xb16-800e_voc0712.py \
         work_dirs/latency/ssd512_r50_dense-8xb16-800e_voc0712.json --out benchmarks/results/latency_prediction.json
 
-Weights are random: time hangs on shapes. Run it with the threads the table was measured with (OMP_NUM_THREADS).
+Weights are random: the layers' time hangs on shapes. That of suppression hangs on the boxes, of which untrained weights
+find the most. Run it with the threads the table was measured with (OMP_NUM_THREADS).
 """
 import argparse
 import copy
