@@ -86,10 +86,14 @@ def pruned(setting: Setting, method: str, size: int, suffix: str = '', options: 
 
 def warmups(setting: Setting, size: int, epochs: tuple[int, ...]) -> dict[str, Run]:
     """Label -> AdaSAP_P with a warm-up of so many epochs before a phase of the same length (paper: Table 10)."""
-    phase = setting.end - setting.begin
-    return {
-        f'{begin} epochs': pruned(setting, 'adasap-p', size, f'-warmup{begin}',
-                                  hooks={PRUNING_HOOK: dict(begin=begin, end=begin + phase)}) for begin in epochs}
+    return {f'{begin} epochs': _warmed_up(setting, size, begin) for begin in epochs}
+
+
+def _warmed_up(setting: Setting, size: int, begin: int) -> Run:
+    if begin == setting.begin:
+        return pruned(setting, 'adasap-p', size)
+    phase = dict(begin=begin, end=begin + setting.end - setting.begin)
+    return pruned(setting, 'adasap-p', size, f'-warmup{begin}', hooks={PRUNING_HOOK: phase})
 
 
 def third_steps(setting: Setting, size: int) -> dict[str, Run]:

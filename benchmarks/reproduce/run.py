@@ -49,7 +49,7 @@ def run_once(run: Run, seed: int, device: str) -> None:
         command=f'python benchmarks/reproduce/run.py {run.name} --seeds {seed}')
     trained = train(run, seed, device, RUNS)
     about |= dict(peak_memory_bytes=trained['peak_memory_bytes'], training={
-        key: trained[key] for key in ('devices', 'machine', 'versions') if key in trained})
+        key: trained[key] for key in ('devices', 'machine', 'versions', 'native_bfloat16') if key in trained})
     start = time.monotonic()
     about |= measure(run, cfg)
     write_json(run.result_path(seed), about | dict(measuring_seconds=time.monotonic() - start))

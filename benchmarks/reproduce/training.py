@@ -18,6 +18,7 @@ from mmengine.config import Config
 from provenance import versions
 from runs import Run, checkpoint_path, resolve, training_hash
 
+from mmadasap.bfloat16 import has_bfloat16
 from mmadasap.engine.slim_config import write_config
 from mmadasap.errors import UserError
 from mmadasap.fileio import write_json
@@ -37,7 +38,8 @@ def train(run: Run, seed: int, device: str, runs: Mapping[str, Run]) -> dict:
 
     Returns:
         What is known of it: 'hash' of its config, 'peak_memory_bytes' (None where the system does not tell), and, as
-        far as they were noted when it began, 'devices', 'machine' and 'versions'.
+        far as they were noted when it began, 'devices', 'machine', 'versions' and, on a processor, 'native_bfloat16':
+        without, its mixed precision multiplies in float32.
 
     Raises:
         UserError: Training failed, or the folder holds the training of another config or one begun on other devices.
@@ -79,7 +81,7 @@ def _begin(cfg: Config, mine: str, device: str) -> dict:
     if osp.exists(checkpoint_path(cfg)):
         return dict(hash='unknown', peak_memory_bytes=None)
     return dict(hash=mine, peak_memory_bytes=None, devices=_devices(device), machine=describe_machine(),
-                versions=versions())
+                versions=versions(), native_bfloat16=has_bfloat16() if device == 'cpu' else None)
 
 
 def _devices(device: str) -> str:

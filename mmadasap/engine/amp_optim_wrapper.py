@@ -1,11 +1,14 @@
 """Sharpness-aware training in mixed precision."""
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Union
 
 import torch
 from mmengine.device import get_device
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
-from torch import Tensor
+from torch import Tensor, nn
 
+from mmadasap.bfloat16 import RoundedProducts, has_bfloat16
 from mmadasap.errors import UserError
 from mmadasap.registry import OPTIM_WRAPPERS
 
@@ -29,8 +32,8 @@ class AnyDeviceAmpOptimWrapper(AmpOptimWrapper):
         if dtype not in (None, 'bfloat16', torch.bfloat16):
             raise UserError(f'{type(self).__name__}: dtype={dtype!r} does not work on a processor; set '
                             "dtype='bfloat16'.")
-        if not hasattr(torch.amp, 'GradScaler'):
-            raise UserError(f'{type(self).__name__} on a processor needs torch 2.3 or later, and this is '
+        if not hasattr(torch, 'get_autocast_dtype'):
+            raise UserError(f'{type(self).__name__} on a processor needs torch 2.4 or later, and this is '
                             f'{torch.__version__}; train without mixed precision.')
         if loss_scale != 'dynamic' and not isinstance(loss_scale, (float, dict)):
             raise UserError(f"{type(self).__name__}: loss_scale={loss_scale!r} must be 'dynamic', a float or a dict.")
@@ -41,6 +44,13 @@ class AnyDeviceAmpOptimWrapper(AmpOptimWrapper):
             settings = dict(init_scale=loss_scale)
         self.loss_scaler = torch.amp.GradScaler('cpu', **settings)
         self.cast_dtype = torch.bfloat16
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Accumulation and autocast, as mmengine's; processors without bfloat16 multiply in float32."""
+        slow = get_device() == 'cpu' and not has_bfloat16()
+        with super().optim_context(model), RoundedProducts() if slow else nullcontext():
+            yield
 
 
 @OPTIM_WRAPPERS.register_module()

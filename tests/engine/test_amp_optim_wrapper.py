@@ -4,8 +4,10 @@ import pytest
 import torch
 from mmengine.device import get_device
 from mmengine.optim import AmpOptimWrapper
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
-from mmadasap.engine import AdaSAPOptimWrapper, AmpAdaSAPOptimWrapper
+from mmadasap.engine import AdaSAPOptimWrapper, AmpAdaSAPOptimWrapper, amp_optim_wrapper
 from mmadasap.errors import UserError
 from tests.toys import ToyClassifier, ToyData, make_runner, same, values
 
@@ -45,6 +47,25 @@ def test_is_an_amp_wrapper_by_type_and_state(tmp_path):
     other = wrapper_for(model, loss_scale='dynamic')
     other.load_state_dict(state)
     assert other.loss_scaler.get_scale() == 2.0**10
+
+
+@pytest.mark.skipif(get_device() != 'cpu', reason='about processors')
+@pytest.mark.parametrize('native', [False, True])
+def test_processors_without_bfloat16_multiply_in_float32(monkeypatch, native):
+    monkeypatch.setattr(amp_optim_wrapper, 'has_bfloat16', lambda: native)
+    multiplied = []
+
+    class Noted(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            multiplied.extend([args[0].dtype, torch.is_autocast_enabled('cpu')] if func is F.linear else [])
+            return func(*args, **(kwargs or {}))
+
+    model = ToyClassifier()
+    wrapper = wrapper_for(model, radius=None)
+    with Noted():
+        model.train_step(batch(), wrapper)
+    assert multiplied == ([torch.bfloat16, True] if native else [torch.float32, False])
+    assert all(torch.isfinite(v).all() for v in values(model).values())
 
 
 @pytest.mark.parametrize('factors', [[float('inf'), 1.0], [1.0, float('inf')], [float('nan'), float('nan')]])

@@ -1,0 +1,58 @@
+"""Products of what is rounded to bfloat16, in float32."""
+import pytest
+import torch
+from torch import nn
+
+from mmadasap.bfloat16 import RoundedProducts
+
+
+def gradients(layer, image, inside):
+    """What a layer gives, and its gradients, under autocast and, if ``inside``, rounding."""
+    layer.zero_grad()
+    image = image.clone().requires_grad_()
+    with torch.autocast('cpu', torch.bfloat16):
+        if inside:
+            with RoundedProducts():
+                out = layer(image)
+        else:
+            out = layer(image)
+    out.float().square().sum().backward()
+    return out, image.grad, *(p.grad.clone() for p in layer.parameters())
+
+
+@pytest.mark.parametrize('layer, shape', [
+    (nn.Conv2d(8, 4, 3, padding=1), (2, 8, 5, 5)),
+    (nn.Conv2d(8, 8, 3, stride=2, dilation=2, groups=4, bias=False, padding_mode='reflect', padding=2), (2, 8, 9, 9)),
+    (nn.ConvTranspose2d(8, 4, 2, stride=2), (2, 8, 3, 3)),
+    (nn.Linear(8, 4), (3, 8)),
+])
+def test_it_gives_what_bfloat16_gives_but_for_the_order_of_sums(layer, shape):
+    torch.manual_seed(0)
+    image = torch.randn(shape)
+    plain, rounded = (gradients(layer, image, inside) for inside in (False, True))
+    assert [value.dtype for value in rounded] == [value.dtype for value in plain]
+    for ours, theirs in zip(rounded, plain):
+        torch.testing.assert_close(ours, theirs, rtol=2**-6, atol=2**-6 * theirs.abs().max().item())
+
+
+def test_by_hand():
+    # 1 + 2^-9 rounds to 1 as a weight and as an input. 1 * 1 + 2^-8 * 1 is 1 + 2^-8 in float32, between 1 and 1 + 2^-7,
+    # and rounds to the even one, 1; three times 2^-8 beside 1 is nearer to 1 + 2^-7 + 2^-8, and rounds to 1 + 2^-6.
+    layer = nn.Linear(4, 1, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[1 + 2**-9, 2**-8, 0., 0.]]))
+    ones = torch.full((1, 4), 1 + 2**-9)
+    with torch.autocast('cpu', torch.bfloat16), RoundedProducts():
+        assert layer(ones).item() == 1
+        with torch.no_grad():
+            layer.weight.copy_(torch.tensor([[1, 2**-8, 2**-8, 2**-8]]))
+        assert layer(ones).item() == 1 + 2**-6
+
+
+def test_outside_of_autocast_nothing_is_rounded():
+    layer, image = nn.Conv2d(3, 4, 1), torch.randn(2, 3, 2, 2)
+    plain = layer(image)
+    with RoundedProducts():
+        assert torch.equal(layer(image), plain)
+        with torch.autocast('cpu', torch.bfloat16), torch.autocast('cpu', enabled=False):
+            assert torch.equal(layer(image), plain)
