@@ -8,6 +8,7 @@ import os
 import os.path as osp
 import re
 import statistics
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Optional
 
@@ -136,13 +137,27 @@ def training_minutes(results: Results, claim: Claim) -> str:
     return f'{sum(statistics.mean(numbers(results, name, "minutes").values()) for name in names):.0f}'
 
 
+def format_machines(results: Results) -> str:
+    """How many runs were trained on which processor or device; it may only be known where they were measured."""
+    counts = Counter(_machine(result) for seeds in results.values() for result in seeds.values())
+    return ', '.join(f'{count} on {name}' for name, count in counts.most_common())
+
+
+def _machine(result: dict) -> str:
+    training = result.get('training', {})
+    name = training.get('machine', result['machine'])['device']
+    return name if training.get('native_bfloat16') is not False else f'{name} (bfloat16 by float32)'
+
+
 def render(results: Results, text: str) -> str:
-    """The text with ``{{claims}}``, ``{{figures}}`` and every ``{{table}}`` in it filled in."""
+    """The text with ``{{claims}}``, ``{{figures}}``, ``{{machines}}`` and every ``{{table}}`` in it filled in."""
 
     def fill(match: re.Match) -> str:
         name = match[1]
         if name == 'claims':
             return format_claims(results)
+        if name == 'machines':
+            return format_machines(results)
         if name == 'figures':
             return '\n\n'.join(f'![{title}](figures/{file})' for file, title in figure_titles(results).items())
         return format_table(TABLES[name], results)

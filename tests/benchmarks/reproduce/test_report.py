@@ -74,6 +74,13 @@ def test_the_text_is_filled_in():
     assert '| dense | 1 | 1.000 | 0.5000 |' in text
 
 
+def test_where_runs_were_trained_is_told():
+    rows = [result(DENSE, seed, 0.5) | dict(machine=dict(device='measured')) for seed in range(4)]
+    rows[1]['training'] = dict(machine=dict(device='new'), native_bfloat16=True)
+    rows[2]['training'] = rows[3]['training'] = dict(machine=dict(device='old'), native_bfloat16=False)
+    assert report.format_machines(results(*rows)) == '2 on old (bfloat16 by float32), 1 on measured, 1 on new'
+
+
 def test_figures(tmp_path):
     steps = dict(plain=1., before=2., after=1., masked=2.)
     rows = [result(run, seed, 0.5 + 0.1 * seed, **steps) for run in RUNS for seed in (0, 1)]
