@@ -24,7 +24,6 @@ from mmadasap.errors import UserError
 from mmadasap.fileio import write_json
 from mmadasap.latency import describe_machine
 
-
 # glibc gives the memory of large tensors back at every step and clears it anew: a seventh of the time of training.
 KEEP_MEMORY = {'MALLOC_MMAP_THRESHOLD_': str(2**32), 'MALLOC_TRIM_THRESHOLD_': str(2**33)}
 
