@@ -1,4 +1,5 @@
 """The host libraries, mmdet and mmpretrain: either may be absent, and where their tools differ."""
+import os.path as osp
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -84,13 +85,18 @@ def stand_in(registry: Registry, host: str, *names: str) -> None:
         registry.register_module(name=name, module=refuse)
 
 
+def scope_of(cfg: Config) -> str:
+    """The library a config is for; new-style configs leave it open."""
+    return cfg.get('default_scope') or 'mmdet'
+
+
 def check_scope(cfg: Config) -> None:
     """Refuses a config whose host library is absent.
 
     Raises:
         UserError: Naming the library.
     """
-    scope = cfg.get('default_scope', 'mmdet')
+    scope = scope_of(cfg)
     if scope in HOSTS:
         require(scope, f'This config (default_scope={scope!r})')
 
@@ -101,7 +107,7 @@ def host_of(cfg: Config) -> Host:
     Raises:
         UserError: A scope of another library.
     """
-    scope = cfg.get('default_scope', 'mmdet')
+    scope = scope_of(cfg)
     if scope not in HOSTS:
         raise UserError(f"default_scope={scope!r} is of a library this tool does not know; set one of "
                         f'{", ".join(HOSTS)}.')
@@ -122,4 +128,5 @@ def draw_predictions(cfg: Config, show: bool, folder: str | None, wait_time: flo
     if show:
         hook.update(show=True, wait_time=wait_time)
     if folder:
-        hook[host.folder] = folder
+        # mmdet puts the folder below the work directory, mmpretrain below where it is started.
+        hook[host.folder] = folder if host is HOSTS['mmdet'] else osp.join(cfg.work_dir, folder)

@@ -1,4 +1,5 @@
 """The whole story in minutes: data, dense training, AdaSAP, evaluation on clean and corrupted images, pictures."""
+import glob
 import json
 import os
 import os.path as osp
@@ -17,6 +18,7 @@ from mmadasap.datasets.shapes import CLASSES, write_shapes
 from mmadasap.datasets.voc import classes_in
 from mmadasap.engine.host import raw_outputs
 from mmadasap.engine.networks import load_network
+from mmadasap.engine.resumption import is_finished
 from mmadasap.engine.slim_config import add_plain_checkpoints
 from mmadasap.errors import UserError
 from mmadasap.evaluation import RobustnessResult, evaluate_robustness, format_results
@@ -40,11 +42,12 @@ params   learned numbers; MACs: multiply-accumulates for one image; ms: measured
 
 @dataclass(frozen=True)
 class Data:
-    """A folder in Pascal VOC layout: its classes, and the lists of images to train and test on."""
+    """A folder in Pascal VOC layout: its classes, the lists of images to train and test on, and their files' suffix."""
     folder: str
     classes: tuple[str, ...]
     train: str
     test: str
+    suffix: str = '.jpg'
 
 
 def find_data(folder: Optional[str], work_dir: str) -> Data:
@@ -62,7 +65,7 @@ def find_data(folder: Optional[str], work_dir: str) -> Data:
         raise UserError(f'There is no data folder {folder!r}; give one in Pascal VOC layout (Annotations, '
                         'ImageSets/Main, JPEGImages).')
     train, test = _lists(folder)
-    return Data(folder, classes_in(folder), train, test)
+    return Data(folder, classes_in(folder), train, test, _suffix(folder, test))
 
 
 def claim_folder(work_dir: str, data: Data) -> None:
@@ -105,6 +108,14 @@ def _check_apart(folder: str, train: str, test: str) -> None:
                         'out of one list, for accuracy on images a network was trained on says nothing.')
 
 
+def _suffix(folder: str, images: str) -> str:
+    """Of the first listed image's file; missing files are told of when the data set is read."""
+    first = next((line for line in list_from_file(osp.join(folder, images)) if line.strip()), '')
+    paths = glob.glob(f'{glob.escape(osp.join(folder, "JPEGImages", first.strip()))}.*')
+    found = sorted(osp.splitext(path)[1] for path in paths)
+    return '.jpg' if '.jpg' in found or not found else found[0]
+
+
 def stage_config(stage: str, data: Data, work_dir: str, configs: str) -> Config:
     """The config of one stage on this data, in its own folder below ``work_dir``."""
     cfg = Config.fromfile(osp.join(configs, 'quickstart', STAGES[stage]))
@@ -113,7 +124,8 @@ def stage_config(stage: str, data: Data, work_dir: str, configs: str) -> Config:
     cfg.model.bbox_head.num_classes = len(data.classes)
     for loader, images in (('train', data.train), ('val', data.test), ('test', data.test)):
         dataset = cfg[f'{loader}_dataloader'].dataset
-        dataset.update(data_root=data.folder, ann_file=images, metainfo=dict(classes=data.classes))
+        dataset.update(data_root=data.folder, ann_file=images, metainfo=dict(classes=data.classes),
+                       img_suffix=data.suffix)
     return cfg
 
 
@@ -128,7 +140,9 @@ def train_stage(cfg: Config, start: Optional[str]) -> str:
         Its last checkpoint.
     """
     last = osp.join(cfg.work_dir, f'epoch_{cfg.train_cfg.max_epochs}.pth')
-    if not osp.exists(last):
+    if not is_finished(last):
+        # Visualizers of one name are one object, that of the first run in the process.
+        cfg.visualizer.name = cfg.experiment_name
         found = find_latest_checkpoint(cfg.work_dir) if osp.isdir(cfg.work_dir) else None
         cfg.resume, cfg.load_from = found is not None, found or start
         add_plain_checkpoints(cfg)

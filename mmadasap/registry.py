@@ -33,6 +33,12 @@ def dataset_class(config: Mapping[str, Any]) -> type:
         return kind if isinstance(kind, type) else registry.get(kind)
 
 
+def inner_datasets(dataset: dict) -> list[dict]:
+    """Configs of the data sets that a config builds, without wrappers around them."""
+    parts = [*dataset.get('datasets', []), *([dataset['dataset']] if 'dataset' in dataset else [])]
+    return [inner for part in parts for inner in inner_datasets(part)] if parts else [dataset]
+
+
 def takes(kind: type, argument: str) -> bool:
     """Whether a class, or one of its bases, names an argument of its making."""
     return any(argument in inspect.signature(base.__init__).parameters for base in kind.__mro__)

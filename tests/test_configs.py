@@ -59,6 +59,13 @@ def test_it_builds(file):
                 TRANSFORMS.build(step)
 
 
+@pytest.mark.parametrize('file', FILES)
+def test_a_whole_checkpoint_is_there_while_the_next_is_written(file):
+    # mmengine removes the oldest first.
+    hook = load(file).get('default_hooks', {}).get('checkpoint', {})
+    assert hook.get('max_keep_ckpts', -1) != 1
+
+
 @pytest.mark.parametrize('file', [f for f in FILES if pruning_hook(load(f))])
 def test_pruning_phases_fit_their_training(file):
     cfg = load(file)

@@ -86,10 +86,10 @@ def test_a_foreign_scope_is_refused_where_it_matters():
 
 @pytest.mark.parametrize('scope, wanted', [
     ('mmdet', dict(draw=True, show=True, wait_time=3, test_out_dir='out')),
-    ('mmpretrain', dict(enable=True, interval=1, show=True, wait_time=3, out_dir='out')),
+    ('mmpretrain', dict(enable=True, interval=1, show=True, wait_time=3, out_dir='work/out')),
 ])
 def test_drawing_is_turned_on_the_hosts_way(scope, wanted):
-    cfg = Config(dict(default_scope=scope, default_hooks=dict(visualization=dict(type='X'))))
+    cfg = Config(dict(default_scope=scope, work_dir='work', default_hooks=dict(visualization=dict(type='X'))))
     hosts.draw_predictions(cfg, True, 'out', 3)
     assert cfg.default_hooks.visualization == dict(wanted, type='X')
     with pytest.raises(UserError, match='default_hooks.visualization'):

@@ -7,6 +7,7 @@ import cv2
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import DATASETS, init_default_scope
 
 from mmadasap import quickstart
 from mmadasap.datasets.shapes import write_shapes
@@ -52,7 +53,10 @@ def test_it_runs_to_its_table_and_pictures_and_goes_on_after_a_kill(tiny, tmp_pa
     for stage in ('dense', 'slim'):
         assert torch.load(work / stage / 'epoch_3.pth', weights_only=True)['meta']['epoch'] == 3
 
-    (work / 'slim/epoch_3.pth').unlink()
+        assert len(list((work / stage).glob('*/vis_data/scalars.json'))) == 1
+
+    # As a kill leaves it while the last checkpoint is written.
+    (work / 'slim/epoch_3.pth').write_bytes(b'torn')
     (work / 'slim/last_checkpoint').write_text(str(work / 'slim/epoch_2.pth'))
     dense_time = (work / 'dense/epoch_3.pth').stat().st_mtime
     quickstart.run_quickstart(None, str(work), CONFIGS)
@@ -73,6 +77,18 @@ def test_the_users_data_gives_the_classes_and_lists(tmp_path):
     assert cfg.model.bbox_head.num_classes == len(data.classes)
     assert cfg.train_dataloader.dataset.metainfo.classes == data.classes
     assert cfg.test_dataloader.dataset.ann_file == 'ImageSets/Main/val.txt'
+
+
+def test_images_need_not_be_jpg(tmp_path):
+    folder = tmp_path / 'mine'
+    write_shapes(str(folder), train=2, test=1)
+    assert quickstart.find_data(str(folder), str(tmp_path)).suffix == '.jpg'
+    for path in (folder / 'JPEGImages').iterdir():
+        path.rename(path.with_suffix('.png'))
+    data = quickstart.find_data(str(folder), str(tmp_path))
+    cfg = quickstart.stage_config('dense', data, str(tmp_path / 'work'), CONFIGS)
+    init_default_scope('mmdet')
+    assert DATASETS.build(cfg.test_dataloader.dataset)[0]['data_samples'].img_path.endswith('.png')
 
 
 def test_no_image_is_trained_on_and_tested_on(tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 from mmdet.datasets import VOCDataset
 
-from mmadasap.registry import dataset_class, takes, type_name
+from mmadasap.registry import dataset_class, inner_datasets, takes, type_name
 
 
 class Part:
@@ -30,3 +30,9 @@ def test_arguments_that_a_class_or_its_bases_name():
             super().__init__(**kwargs)
 
     assert takes(Derived, 'suffix') and takes(Derived, 'other') and not takes(Base, 'other')
+
+
+def test_data_sets_inside_wrappers_in_order():
+    a, b, c = (dict(type=name) for name in 'abc')
+    nested = dict(type='Concat', datasets=[dict(type='Repeat', dataset=a), dict(type='Concat', datasets=[b, c])])
+    assert inner_datasets(nested) == [a, b, c] and inner_datasets(a) == [a]

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.utils import get_git_hash
 
 from mmadasap.corruption.versions import library_versions
+from mmadasap.registry import inner_datasets
 
 PACKAGES = ('torch', 'torch_pruning', 'scipy', 'mmengine', 'mmdet', 'mmpretrain', 'mmcv', 'mmadasap')
 
@@ -28,9 +29,7 @@ def _hash_of(roots: frozenset[str]) -> Optional[str]:
 
 def data_roots(dataset: dict) -> set[str]:
     """Folders of a data set, also inside wrappers."""
-    parts = [*dataset.get('datasets', []), *([dataset['dataset']] if 'dataset' in dataset else [])]
-    own = {dataset['data_root']} if dataset.get('data_root') else set()
-    return own.union(*(data_roots(part) for part in parts))
+    return {inner['data_root'] for inner in inner_datasets(dataset) if inner.get('data_root')}
 
 
 def versions() -> dict[str, str]:

@@ -19,6 +19,9 @@ ROOT = osp.dirname(osp.dirname(HERE))
 RESULTS = osp.join(HERE, 'results')
 # Below where the program is started, as all of the configs' own paths are.
 WORK_DIR = 'work_dirs/reproduce'
+# Parts of a config that no number depends on.
+UNTRAINED = ('work_dir', 'load_from', 'experiment_name', 'resume', 'visualizer', 'vis_backends', 'log_processor',
+             'log_level')
 PRUNING_HOOK, PHASE_HOOK = 'mmadasap.ChannelPruningHook', 'mmadasap.SharpnessPhaseHook'
 
 
@@ -116,7 +119,7 @@ def chosen_checkpoint(cfg: Config) -> str:
 
 
 def training_hash(run: Run, seed: int, runs: Mapping[str, Run]) -> str:
-    """Names what is trained: config, precision, the run it starts from and its latency table; no folder.
+    """Names what is trained: config, precision, the run it starts from and its latency table; no folder, no log.
 
     Args:
         run: The run.
@@ -124,8 +127,9 @@ def training_hash(run: Run, seed: int, runs: Mapping[str, Run]) -> str:
         runs: Name -> run, of all a run may start from.
     """
     plain = resolve(run, seed)._cfg_dict.to_dict()
-    for key in ('work_dir', 'load_from', 'experiment_name', 'resume'):
+    for key in UNTRAINED:
         plain.pop(key, None)
+    plain['default_hooks']['checkpoint'].pop('max_keep_ckpts', None)
     tables = [hook.get('latency_table') for hook in plain.get('custom_hooks') or []]
     digests = [file_digest(osp.join(ROOT, path)) for path in tables if path and osp.exists(osp.join(ROOT, path))]
     start = run.start and training_hash(runs[run.start], seed, runs)

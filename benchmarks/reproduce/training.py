@@ -19,6 +19,7 @@ from provenance import versions
 from runs import Run, checkpoint_path, resolve, training_hash
 
 from mmadasap.bfloat16 import has_bfloat16
+from mmadasap.engine.resumption import is_finished
 from mmadasap.engine.slim_config import write_config
 from mmadasap.errors import UserError
 from mmadasap.fileio import write_json
@@ -62,7 +63,7 @@ def _train(cfg: Config, mine: str, amp: bool, device: str, lock: int) -> dict:
     if state['hash'] != mine:
         raise UserError(f'{cfg.work_dir} holds a training of another config ({state["hash"]}, now {mine}); move it '
                         'away to train anew.')
-    if osp.exists(checkpoint_path(cfg)):
+    if is_finished(checkpoint_path(cfg)):
         return state
     if state.get('devices', _devices(device)) != _devices(device):
         raise UserError(f'{cfg.work_dir} holds a training begun on {state["devices"]}, and this is {_devices(device)}: '

@@ -1,4 +1,5 @@
 """Pascal VOC layout as people really have it: any classes, degenerate boxes, broken files named."""
+import glob
 import logging
 import os.path as osp
 import xml.etree.ElementTree as ET
@@ -90,13 +91,22 @@ class VOCDataset(ImageSuffix, _VOCDataset):
             raise complaint
         info = super().parse_data_info(img_info)
         if not osp.isfile(info['img_path']):
-            raise UserError(f"The image {info['img_path']!r} is listed but missing; complete the data set or take it "
-                            'from the list of images.')
+            raise _missing(info['img_path'])
         boxes = info['instances']
         info['instances'] = [b for b in boxes if b['bbox'][0] < b['bbox'][2] and b['bbox'][1] < b['bbox'][3]]
         if len(info['instances']) < len(boxes):
             self._degenerate[path] = len(boxes) - len(info['instances'])
         return info
+
+
+def _missing(path: str) -> UserError:
+    stem, suffix = osp.splitext(path)
+    others = sorted({osp.splitext(other)[1] for other in glob.glob(f'{glob.escape(stem)}.*')})
+    if others:
+        return UserError(f'The image {path!r} is listed but missing, and {stem + others[0]!r} is there; set '
+                         f'img_suffix={others[0]!r} in place of {suffix!r} in the config of the data set.')
+    return UserError(f'The image {path!r} is listed but missing; complete the data set or take it from the list of '
+                     'images.')
 
 
 def _read_xml(path: str) -> ET.Element:

@@ -1,8 +1,10 @@
 """What a checkpoint must hold for training to go on from it: mmengine and torch would find out half-way."""
+import os.path as osp
 from numbers import Real
 from typing import Any, Optional
 
 import torch
+from mmengine.runner import find_latest_checkpoint
 from torch import Tensor
 
 from mmadasap.engine.checkpoint import shown
@@ -15,6 +17,14 @@ AVERAGES = ('ema_state_dict', 'mesa')
 MOMENTS = ('momentum_buffer', 'exp_avg', 'exp_avg_sq', 'max_exp_avg_sq')
 # What mmengine's schedules hold for each parameter group.
 SCHEDULED = ('base_values', '_last_value')
+
+
+def is_finished(last: str) -> bool:
+    """Whether a run has written its last checkpoint whole: only then does mmengine name it in ``last_checkpoint``."""
+    folder, name = osp.split(last)
+    if not osp.isfile(last) or not osp.isfile(osp.join(folder, 'last_checkpoint')):
+        return False
+    return osp.basename(find_latest_checkpoint(folder)) == name
 
 
 def check_resumable(checkpoint: dict) -> None:

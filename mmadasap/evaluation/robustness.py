@@ -13,6 +13,7 @@ from mmengine.runner import Runner, TestLoop
 
 from mmadasap.corruption.manifest import cell_path, read_copy
 from mmadasap.corruption.versions import library_versions
+from mmadasap.engine.slim_config import add_guard
 from mmadasap.evaluation.accuracy import class_accuracies, find_accuracy, with_class_accuracies
 from mmadasap.evaluation.cells import Cells, cell_key
 from mmadasap.evaluation.loaders import clean_loader, corrupted_loader
@@ -156,6 +157,7 @@ class _Tester:
         cfg = copy.deepcopy(cfg)
         cfg.load_from, cfg.resume = checkpoint, False
         cfg.log_level = 'WARNING'
+        add_guard(cfg, whole=True)
         self.cfg, self.metric = cfg, metric
         self.runner = Runner.from_cfg(cfg)
         self.runner.call_hook('before_run')

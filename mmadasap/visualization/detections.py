@@ -12,7 +12,8 @@ from torch import nn
 from mmadasap.corruption import corrupt
 from mmadasap.errors import UserError
 from mmadasap.evaluation.loaders import corrupted_loader
-from mmadasap.registry import type_name
+from mmadasap.hosts import scope_of
+from mmadasap.registry import inner_datasets, type_name
 
 Detections = list[tuple[list[float], int, float]]
 
@@ -34,7 +35,7 @@ def detect_on_versions(models: dict[str, nn.Module],
     Returns:
         Title -> RGB image, and model -> title -> detections, as :func:`draw_panels` takes them.
     """
-    init_default_scope(cfg.default_scope)
+    init_default_scope(scope_of(cfg))
     loaders = {'clean': cfg.test_dataloader}
     loaders |= {name: corrupted_loader(cfg.test_dataloader, name, severity) for name in corruptions}
     sets = {title: DATASETS.build(loader['dataset']) for title, loader in loaders.items()}
@@ -73,9 +74,9 @@ def detect_on_image(models: dict[str, tuple[nn.Module, Config]], image: np.ndarr
 
 def _prepared(cfg: Config, image: np.ndarray, image_id: str) -> dict:
     """An RGB image as the test pipeline of ``cfg`` hands it to the model."""
-    init_default_scope(cfg.default_scope)
+    init_default_scope(scope_of(cfg))
     given = ('LoadImageFromFile', 'LoadAnnotations', 'Corrupt')
-    steps = cfg.test_dataloader.dataset.pipeline
+    steps = inner_datasets(cfg.test_dataloader.dataset)[0]['pipeline']
     pipeline = Compose([step for step in steps if type_name(step) not in given])
     return pipeline(dict(img=image[..., ::-1].copy(), img_id=image_id, img_path=image_id, ori_shape=image.shape[:2],
                          img_shape=image.shape[:2]))
@@ -100,12 +101,12 @@ def common_classes(configs: dict[str, Config]) -> tuple[str, ...]:
 
 
 def _class_names(name: str, cfg: Config) -> tuple[str, ...]:
-    if cfg.get('default_scope', 'mmdet') != 'mmdet':
+    if scope_of(cfg) != 'mmdet':
         raise UserError(f'{name!r} is of default_scope={cfg.default_scope!r} and finds no boxes to draw; give '
                         'detectors.')
     init_default_scope('mmdet')
-    dataset = cfg.test_dataloader.dataset
-    return tuple(dataset.get('metainfo', {}).get('classes') or DATASETS.get(dataset.type).METAINFO['classes'])
+    dataset = inner_datasets(cfg.test_dataloader.dataset)[0]
+    return tuple(dataset.get('metainfo', {}).get('classes') or DATASETS.get(dataset['type']).METAINFO['classes'])
 
 
 def _read(dataset, index: int) -> tuple[np.ndarray, str]:

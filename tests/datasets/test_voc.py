@@ -132,3 +132,10 @@ def test_a_data_set_that_is_told_its_suffix_goes_to_other_processes(tmp_path):
     again = pickle.loads(pickle.dumps(data))
     assert isinstance(again, mmdet.datasets.VOCDataset) and again.get_data_info(0) == data.get_data_info(0)
     assert again.get_data_info(0)['img_path'].endswith('a.png')
+
+
+def test_an_image_of_another_suffix_is_pointed_out(tmp_path):
+    folder = write(tmp_path, a=scene((1, 1, 9, 9)))
+    (folder / 'JPEGImages/a.jpg').rename(folder / 'JPEGImages/a.png')
+    with pytest.raises(UserError, match=r"a.jpg' is listed but missing, and '.*a.png' is there; set img_suffix='.png'"):
+        load(folder)

@@ -7,6 +7,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.registry import DATASETS, METRICS, MODELS
 from mmengine.runner import TestLoop
 
+from mmadasap.engine.checkpoint import read_checkpoint
 from mmadasap.errors import UserError
 from mmadasap.evaluation import RobustnessResult, evaluate_robustness
 from tests.engine.hooks.test_channel_pruning_hook import SGD
@@ -116,4 +117,14 @@ def test_an_unknown_metric_is_refused_with_the_known_ones(toy):
 def test_a_stored_copy_that_is_missing_is_named_before_anything_runs(toy, tmp_path):
     with pytest.raises(UserError, match='fog/3.* holds no corrupted copy'):
         evaluate_robustness(*toy, ['fog'], [3], stored=str(tmp_path))
+    assert not ToyImages.seen
+
+
+def test_a_checkpoint_of_another_network_is_refused(toy):
+    cfg, checkpoint = toy
+    loaded = read_checkpoint(checkpoint)
+    loaded['state_dict'] = {f'other.{name}': value for name, value in loaded['state_dict'].items()}
+    torch.save(loaded, checkpoint)
+    with pytest.raises(UserError, match='The checkpoint does not fit the model'):
+        evaluate_robustness(cfg, checkpoint, ['fog'], [1])
     assert not ToyImages.seen

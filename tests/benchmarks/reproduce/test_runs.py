@@ -93,7 +93,8 @@ def test_options_epochs_and_hooks_arrive():
 def test_the_hash_names_what_is_trained_and_not_where():
     runs = dict(a=Run('a', BCCD, start='dense'), dense=Run('dense', BCCD, epochs=9))
     mine = training_hash(runs['a'], 0, runs)
-    assert mine == training_hash(Run('other', BCCD, start='dense', every=3), 0, runs)
+    same = {'visualizer.name': 'mine', 'log_level': 'WARNING', 'default_hooks.checkpoint.max_keep_ckpts': 9}
+    assert mine == training_hash(Run('other', BCCD, same, start='dense', every=3), 0, runs)
     others = [training_hash(runs['a'], 1, runs), training_hash(Run('a', BCCD, epochs=39, start='dense'), 0, runs),
               training_hash(Run('a', BCCD, start='dense', amp=True), 0, runs),
               training_hash(runs['a'], 0, dict(dense=Run('dense', BCCD, epochs=8)))]
