@@ -31,7 +31,7 @@ def main() -> None:
     args = parser.parse_args()
     cfg = read_config(args)
     check_model(cfg)
-    cfg.load_from = args.checkpoint
+    cfg.load_from, cfg.resume = args.checkpoint, False
     check_load_from(cfg)
     add_guard(cfg, whole=True)
     start_processes(cfg)

@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmadasap.errors import UserError, brief
 from mmadasap.hosts import check_scope
@@ -28,7 +28,7 @@ def check_checkpoint(path: str) -> None:
     Raises:
         UserError: Naming the file.
     """
-    if '://' not in path and not osp.isfile(path):
+    if '://' not in path and not osp.isfile(osp.expanduser(path)):
         raise UserError(f'There is no checkpoint {path!r} to load from; train it first, or give the path of another.')
 
 
@@ -112,6 +112,9 @@ def checkpoint_config(checkpoint: dict) -> Config:
         return Config()
     try:
         return Config.fromstring(text, '.py')
+    except ImportError as error:
+        raise UserError(f'The config in the checkpoint needs what cannot be imported here ({brief(error)}); install '
+                        'it.') from None
     except Exception as error:
         raise UserError(f"meta['cfg']={shown(text)} cannot be read as a config ({brief(error)}); the file is "
                         'damaged.') from None
@@ -131,14 +134,23 @@ def _config_from_file(path: str) -> Config:
         raise UserError(f'{path} cannot be read as a config ({brief(error)}); correct it.') from None
 
 
-def load_config(path: str) -> Config:
+def load_config(path: str, options: Optional[dict] = None) -> Config:
     """The config in a file; mmpretrain's keep what belongs to the model's data_preprocessor beside the model.
 
+    Args:
+        path: Of the file.
+        options: Overrides, as ``--cfg-options`` gives them.
+
     Raises:
-        UserError: The file is not there or cannot be read, or the library it is for is not installed.
+        UserError: The file is not there or cannot be read, the library it is for is not installed, or an override does
+            not fit.
     """
     cfg = _config_from_file(path)
     check_scope(cfg)
+    try:
+        cfg.merge_from_dict(options or {})
+    except Exception as error:
+        raise UserError(f'--cfg-options {options} does not fit {path} ({brief(error)}); correct it.') from None
     if cfg.get('data_preprocessor') and cfg.get('model'):
         cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
     return cfg
@@ -166,30 +178,6 @@ def check_parts(cfg: Config, *names: str) -> None:
         if not cfg.get(name):
             raise UserError(f'The config {cfg.filename} has no {name}, which is needed here; add it, or use the config '
                             'of the whole run.')
-
-
-def check_whole(model: nn.Module, checkpoint: dict) -> None:
-    """Refuses a loaded checkpoint that would leave a part of ``model`` without weights.
-
-    Raises:
-        UserError: Naming the first few tensors that are missing or of another shape.
-    """
-    loaded, wrong = checkpoint.get('state_dict', checkpoint), []
-    loaded = {key.removeprefix('module.'): value for key, value in loaded.items()}
-    # Models rename entries of files from elsewhere when they load them.
-    for rename in model._load_state_dict_pre_hooks.values():
-        rename(loaded, '', {}, False, [], [], [])
-    for name, tensor in model.state_dict().items():
-        if name.endswith('num_batches_tracked'):
-            continue
-        if name not in loaded:
-            wrong.append(f'{name} is missing')
-        elif loaded[name].shape != tensor.shape:
-            wrong.append(f'{name} is {tuple(loaded[name].shape)} in the checkpoint and {tuple(tensor.shape)} in the '
-                         'model')
-    if wrong:
-        raise UserError(f'The checkpoint does not fit the model ({len(wrong)} weights: {", ".join(wrong[:SHOWN])}); '
-                        'use the config it was trained with.')
 
 
 def shown(value: Any) -> str:

@@ -57,7 +57,7 @@ def export_onnx(cfg: Config,
         UserError: A model that cannot be exported or whose head decodes its outputs in another way, a damaged
             checkpoint, or images that cannot be read.
     """
-    cfg, size = Config(cfg._cfg_dict.to_dict()), size and check_size(size)
+    cfg, size = Config(cfg.to_dict()), size and check_size(size)
     model = load_network(cfg, checkpoint)
     adopt_slim_model(cfg, checkpoint)
     if images is None:

@@ -1,11 +1,13 @@
 """What the hooks need to know of mmengine's runner and the hosts' models."""
+import math
 from collections.abc import Callable
 from typing import Any, Optional
 
 import torch
 from mmengine.dist import broadcast_object_list
+from mmengine.hooks import EarlyStoppingHook
 from mmengine.model import BaseAveragedModel, BaseTTAModel, is_model_wrapper
-from mmengine.optim import OptimWrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
@@ -33,8 +35,25 @@ def check_not_sharded(model: nn.Module) -> None:
 
 
 def built_optimizer(runner) -> Optional[torch.optim.Optimizer]:
-    """The run's optimizer; None where it only tests and builds none."""
-    return runner.optim_wrapper.optimizer if isinstance(runner.optim_wrapper, OptimWrapper) else None
+    """The run's optimizer; None where it only tests and builds none, or has several."""
+    is_one = is_training(runner) and not isinstance(runner.optim_wrapper, OptimWrapperDict)
+    return runner.optim_wrapper.optimizer if is_one else None
+
+
+def is_training(runner) -> bool:
+    """Whether the run trains, and does not only test."""
+    return isinstance(runner.optim_wrapper, OptimWrapper)
+
+
+def check_one_optimizer(runner) -> None:
+    """Refuses runs with several optimizers.
+
+    Raises:
+        UserError: Naming them.
+    """
+    if isinstance(runner.optim_wrapper, OptimWrapperDict):
+        raise UserError(f'Pruning needs one optimizer of all weights, and optim_wrapper has several '
+                        f'({", ".join(runner.optim_wrapper.keys())}); give a single one.')
 
 
 def averaged_models(runner) -> list[BaseAveragedModel]:
@@ -57,7 +76,10 @@ def rewrap(runner) -> None:
 
 
 def forget_best(runner) -> None:
-    """Lets checkpoints from now on compete for the best anew: earlier scores are of another network."""
+    """Lets checkpoints from now on compete for the best anew, as for stopping: earlier scores are another network's."""
+    for hook in runner.hooks:
+        if isinstance(hook, EarlyStoppingHook):
+            hook.best_score, hook.wait_count = math.inf if hook.rule == 'less' else -math.inf, 0
     for key in [k for k in runner.message_hub.runtime_info if k.startswith('best_score')]:
         runner.message_hub.pop_info(key)
 

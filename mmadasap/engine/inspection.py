@@ -6,7 +6,6 @@ from mmengine.config import Config
 
 from mmadasap.engine.checkpoint import (
     SLIM_TYPE,
-    check_whole,
     checkpoint_channels,
     checkpoint_config,
     naming,
@@ -16,6 +15,7 @@ from mmadasap.engine.checkpoint import (
 from mmadasap.engine.networks import build_network
 from mmadasap.engine.origin import origin_of, read_budget
 from mmadasap.engine.slim_config import dense_config
+from mmadasap.engine.wholeness import check_whole
 from mmadasap.errors import UserError
 from mmadasap.pruning import LAYER_TYPES, Budget, count_parameters, output_width
 

@@ -14,8 +14,9 @@ from mmengine.runner import find_latest_checkpoint
 
 from mmadasap.engine.checkpoint import check_parts, load_config, naming, read_checkpoint
 from mmadasap.engine.resumption import check_resumable
-from mmadasap.errors import UserError, brief
+from mmadasap.errors import UserError
 from mmadasap.hosts import host_of
+from mmadasap.registry import inner_datasets
 
 # A wrapper and its mixed-precision sibling.
 AMP_TYPES = {
@@ -60,13 +61,8 @@ def read_config(args: argparse.Namespace) -> Config:
         UserError: As :func:`load_config`, or an override does not fit.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = load_config(args.config)
+    cfg = load_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
-    try:
-        cfg.merge_from_dict(args.cfg_options or {})
-    except Exception as error:
-        raise UserError(f'--cfg-options {args.cfg_options} does not fit {args.config} ({brief(error)}); correct '
-                        'it.') from None
     default = cfg.get('work_dir') or osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
     cfg.work_dir = args.work_dir or default
     return cfg
@@ -107,18 +103,17 @@ def set_auto_scale_lr(cfg: Config) -> None:
 def set_tta(cfg: Config) -> None:
     """Tests on several versions of each image: those of ``tta_pipeline`` and ``tta_model``, else it and its flip."""
     check_parts(cfg, 'test_dataloader')
-    dataset = cfg.test_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset['dataset']
-    if 'tta_pipeline' not in cfg:
-        *steps, pack = dataset.pipeline
-        keys = dict(meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip',
-                               'flip_direction'))
-        flips = [dict(type='RandomFlip', prob=p) for p in (1., 0.)]
-        cfg.tta_pipeline = [*steps, dict(type='TestTimeAug', transforms=[flips, [dict(pack, **keys)]])]
+    for dataset in inner_datasets(cfg.test_dataloader.dataset):
+        dataset['pipeline'] = cfg.get('tta_pipeline') or _with_flip(dataset['pipeline'])
     model = cfg.get('tta_model') or host_of(cfg).tta
     cfg.model = dict(model, module=cfg.model)
-    dataset.pipeline = cfg.tta_pipeline
+
+
+def _with_flip(pipeline: list[dict]) -> list[dict]:
+    *steps, pack = pipeline
+    keys = dict(meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'flip_direction'))
+    flips = [dict(type='RandomFlip', prob=p) for p in (1., 0.)]
+    return [*steps, dict(type='TestTimeAug', transforms=[flips, [dict(pack, **keys)]])]
 
 
 def set_resume(cfg: Config, resume: Optional[str]) -> None:

@@ -7,11 +7,13 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 from torch import Tensor, nn
 
-from mmadasap.engine.checkpoint import SLIM_TYPE, check_model, check_whole, checkpoint_channels, read_checkpoint
+from mmadasap.engine.checkpoint import SLIM_TYPE, check_model, checkpoint_channels, read_checkpoint
 from mmadasap.engine.slim_config import check_widths, make_slim
+from mmadasap.engine.wholeness import check_whole
 from mmadasap.errors import UserError
 from mmadasap.export import Normalized, fit, test_images
-from mmadasap.registry import MODELS
+from mmadasap.hosts import scope_of
+from mmadasap.registry import MODELS, type_name
 
 
 def adopt_slim_model(cfg: Config, checkpoint: str) -> Optional[str]:
@@ -44,7 +46,7 @@ def input_size(cfg: Config, wanted: Optional[Sequence[int]] = None) -> tuple[int
         return check_size(wanted)
     told = [hook['input_size'] for hook in cfg.get('custom_hooks') or [] if 'input_size' in hook]
     told += [cfg.input_size] if 'input_size' in cfg else []
-    steps = [s.get('crop_size' if s['type'] == 'CenterCrop' else 'scale') for s in cfg.get('test_pipeline', [])]
+    steps = [s.get('crop_size' if type_name(s) == 'CenterCrop' else 'scale') for s in cfg.get('test_pipeline', [])]
     # A pipeline's scales are (W, H).
     told += [s[::-1] if isinstance(s, (list, tuple)) else s for s in steps if s is not None][-1:]
     if not told:
@@ -85,7 +87,7 @@ def build_network(cfg: Config) -> nn.Module:
         UserError: It configures none.
     """
     check_model(cfg)
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    init_default_scope(scope_of(cfg))
     return MODELS.build(cfg.model)
 
 
@@ -96,7 +98,7 @@ def load_network(cfg: Config, checkpoint: str) -> nn.Module:
         UserError: The checkpoint is damaged, or holds other weights than the network has.
     """
     check_model(cfg)
-    cfg = Config(cfg._cfg_dict.to_dict())
+    cfg = Config(cfg.to_dict())
     loaded = read_checkpoint(checkpoint)
     adopt_slim_model(cfg, checkpoint)
     model = build_network(cfg)

@@ -22,9 +22,10 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: to_plain(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(to_plain(v) for v in value)
+        # Named tuples would be classes to unpickle.
+        return (list if isinstance(value, list) else tuple)(to_plain(v) for v in value)
     if isinstance(value, np.ndarray):
-        return torch.as_tensor(value)
+        return torch.as_tensor(value) if value.dtype.kind in 'biufc' else to_plain(value.tolist())
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -24,7 +24,8 @@ def publish(checkpoint: str, out: str) -> str:
         The path written; ``torch.load(weights_only=True)`` reads it.
     """
     loaded = read_checkpoint(checkpoint)
-    kept = {key: loaded[key] for key in KEPT if key in loaded}
+    # Files from elsewhere may be weights alone.
+    kept = {key: loaded[key] for key in KEPT if key in loaded} if 'state_dict' in loaded else dict(state_dict=loaded)
     if 'channel_pruning' in kept:
         kept['channel_pruning'] = dict(kept['channel_pruning'], masks=None)
     kept['meta'] = to_plain(kept.get('meta', {}))

@@ -25,12 +25,14 @@ def slim_config(cfg: Config, channels: dict) -> Config:
 
     The model keeps its keys and becomes ``type='mmadasap.SlimModel', detector=<its type>, channels=channels``. Hooks
     that would prune again are left out, those that keep checkpoints plain and guard against mixing widths come in, and
-    the radius is the one the pruning run ended with.
+    the radius is the one the pruning run ended with. Its work directory is one in the pruning run's.
     """
-    cfg = Config(cfg._cfg_dict.to_dict())
+    cfg = Config(cfg.to_dict())
     make_slim(cfg.model, channels)
-    # The checkpoint this run started from has the dense widths.
+    # The checkpoint this run started from has the dense widths, and its folder what training would write over.
     cfg.load_from, cfg.resume = None, False
+    if cfg.get('work_dir'):
+        cfg.work_dir = osp.join(cfg.work_dir, 'slim')
     hooks = cfg.get('custom_hooks') or []
     final = [h for h in hooks if type_name(h) == 'SharpnessPhaseHook']
     if final and cfg.get('optim_wrapper'):
@@ -64,7 +66,10 @@ def add_plain_checkpoints(cfg: Config) -> None:
 def make_slim(model: ConfigDict, channels: dict) -> None:
     """Makes a model's config, dense or slim, build the network of these widths."""
     if model.type != SLIM_TYPE:
-        model.detector, model.type = model.type, SLIM_TYPE
+        kind = model.type
+        # New-style configs give classes, which their own path finds.
+        model.detector = f'{kind.__module__}.{kind.__qualname__}' if isinstance(kind, type) else kind
+        model.type = SLIM_TYPE
     model.channels = channels
 
 

@@ -11,6 +11,8 @@ from mmengine.runner import Runner
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmadasap.hosts import scope_of
+
 from .images import fit
 from .onnx_file import run_onnx
 
@@ -30,7 +32,7 @@ def evaluate_onnx(cfg: Config, session: 'InferenceSession', size: tuple[int, int
     Returns:
         The metrics of the evaluator.
     """
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    init_default_scope(scope_of(cfg))
     loader, evaluator = Runner.build_dataloader(cfg.test_dataloader), Evaluator(cfg.test_evaluator)
     evaluator.dataset_meta = loader.dataset.metainfo
     names = [output.name for output in session.get_outputs()]

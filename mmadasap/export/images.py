@@ -8,6 +8,7 @@ from mmengine.registry import DATASETS, init_default_scope
 from torch import Tensor
 
 from mmadasap.errors import UserError
+from mmadasap.hosts import scope_of
 
 
 def test_images(cfg: Config, count: int) -> list[Tensor]:
@@ -18,7 +19,7 @@ def test_images(cfg: Config, count: int) -> list[Tensor]:
     """
     if not cfg.get('test_dataloader'):
         raise UserError('The config has no test_dataloader to take images from; give some with --images.')
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    init_default_scope(scope_of(cfg))
     try:
         data = DATASETS.build(cfg.test_dataloader.dataset)
         found = [data[i]['inputs'] for i in range(min(count, len(data)))]

@@ -111,6 +111,7 @@ class MobileNetV1(BaseModule):
                 inputs = width(channels)
             self.layers.append(f'layer{number}')
             self.add_module(f'layer{number}', stage)
+        self._freeze()
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Outputs of the stages asked for, each (N, C, H / 2^k, W / 2^k)."""
@@ -125,15 +126,19 @@ class MobileNetV1(BaseModule):
     def train(self, mode: bool = True) -> 'MobileNetV1':
         """Switches the mode; frozen parts and, with ``norm_eval``, norms stay in eval mode."""
         super().train(mode)
-        frozen = [self.conv1] if self.frozen_stages >= 0 else []
-        frozen += [getattr(self, name) for name in self.layers[:max(self.frozen_stages, 0)]]
-        for part in frozen:
-            part.eval().requires_grad_(False)
+        self._freeze()
         if mode and self.norm_eval:
             for module in self.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
         return self
+
+    def _freeze(self) -> None:
+        # From the start: distributed wrappers wait for gradients of what they find trainable.
+        frozen = [self.conv1] if self.frozen_stages >= 0 else []
+        frozen += [getattr(self, name) for name in self.layers[:max(self.frozen_stages, 0)]]
+        for part in frozen:
+            part.eval().requires_grad_(False)
 
     @staticmethod
     def _checkpoint_filter(state_dict: dict, *_) -> None:

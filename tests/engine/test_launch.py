@@ -89,6 +89,8 @@ def test_a_data_preprocessor_beside_the_model_goes_into_it(tmp_path):
     path.write_text("model = dict(type='ImageClassifier')\ndata_preprocessor = dict(mean=[1.0])\n"
                     "default_scope = 'mmpretrain'\n")
     assert load_config(str(path)).model.data_preprocessor == dict(mean=[1.0])
+    given = load_config(str(path), {'data_preprocessor.mean': [3.0]})
+    assert given.model.data_preprocessor == dict(mean=[3.0])
     path.write_text("model = dict(data_preprocessor=dict(mean=[2.0]))\ndata_preprocessor = dict(mean=[1.0])\n")
     assert load_config(str(path)).model.data_preprocessor == dict(mean=[2.0])
 
@@ -98,6 +100,21 @@ def test_what_is_missing_for_a_flag_is_named():
         set_amp(Config())
     with pytest.raises(UserError, match='has no test_dataloader'):
         set_tta(Config())
+
+
+def test_every_part_of_a_test_set_is_tested_with_its_flip():
+    packs = [dict(type='PackDetInputs', meta_keys=(name, )) for name in 'ab']
+    parts = [dict(type='VOCDataset', pipeline=[dict(type='Load'), pack]) for pack in packs]
+    cfg = Config(dict(default_scope='mmdet', model=dict(type='M'),
+                      test_dataloader=dict(dataset=dict(type='ConcatDataset', datasets=parts))))
+    set_tta(cfg)
+    for part in cfg.test_dataloader.dataset.datasets:
+        load, tta = part.pipeline
+        flips, (pack, ) = tta.transforms
+        assert load.type == 'Load' and [flip.prob for flip in flips] == [1, 0] and 'flip' in pack.meta_keys
+    cfg.tta_pipeline = [dict(type='Own')]
+    set_tta(cfg)
+    assert [part.pipeline for part in cfg.test_dataloader.dataset.datasets] == [cfg.tta_pipeline] * 2
 
 
 def test_amp_never_removes_a_wrapper_it_does_not_know():

@@ -10,6 +10,7 @@ from mmengine.hub import get_config
 from mmadasap.datasets.shapes import write_shapes
 from mmadasap.engine.networks import adopt_slim_model, build_network, first_test_image, input_size
 from mmadasap.errors import UserError
+from mmadasap.hosts import scope_of
 from mmadasap.registry import DATASETS, MODELS
 from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
 from tests.toys import make_runner
@@ -74,3 +75,15 @@ def test_classifiers_do_without_compiled_operators():
     code = "import sys; sys.modules['mmcv._ext'] = None; import mmadasap.engine.networks"
     done = subprocess.run([sys.executable, '-c', code], text=True, capture_output=True)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize('kind', ['CenterCrop', 'mmpretrain.CenterCrop', Config])
+def test_a_crop_gives_the_size_however_it_is_named(kind):
+    kind = type('CenterCrop', (), {}) if kind is Config else kind
+    steps = [dict(type='ResizeEdge', scale=256), dict(type=kind, crop_size=224)]
+    assert input_size(Config(dict(test_pipeline=steps))) == (224, 224)
+
+
+def test_a_config_may_leave_its_library_open():
+    cfg = Config(dict(model=dict(type='ToyClassifier'), default_scope=None))
+    assert scope_of(cfg) == 'mmdet' and build_network(cfg).net is not None

@@ -1,3 +1,5 @@
+from collections import namedtuple
+
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
@@ -10,6 +12,12 @@ def test_numpy_and_histories_become_plain_at_any_depth():
     assert type(plain['a'][0]) is float and torch.equal(plain['a'][1][0], torch.arange(2))
     assert plain['a'][1][1] == 'text' and plain['b'] is None
     assert plain['c']['history'].tolist() == [1, 2] and plain['c']['max_length'] == 9
+
+
+def test_text_in_arrays_and_named_tuples_become_plain():
+    pair = namedtuple('Pair', 'a b')(1, np.array(['cat', 'dog']))
+    plain = to_plain(dict(pair=pair))['pair']
+    assert type(plain) is tuple and plain == (1, ['cat', 'dog'])
 
 
 def test_a_checkpoint_comes_back_through_a_file_that_needs_no_unpickling(tmp_path):

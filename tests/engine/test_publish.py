@@ -29,3 +29,9 @@ def test_the_same_weights_get_the_same_name(tmp_path):
     make_runner(tmp_path, SGD, epochs=1).train()
     paths = {publish(str(tmp_path / 'epoch_1.pth'), str(tmp_path / 'p.pth')) for _ in range(2)}
     assert len(paths) == 1
+
+
+def test_weights_alone_are_published(tmp_path):
+    torch.save({'fc.weight': torch.ones(2)}, tmp_path / 'raw.pth')
+    published = torch.load(publish(str(tmp_path / 'raw.pth'), str(tmp_path / 'p.pth')), weights_only=True)
+    assert set(published) == {'meta', 'state_dict'} and torch.equal(published['state_dict']['fc.weight'], torch.ones(2))

@@ -1,7 +1,8 @@
 import pytest
 from mmengine.config import Config
 
-from mmadasap.engine.slim_config import add_guard, checkpoint_channels, slim_config, write_config
+from mmadasap.engine.slim_config import add_guard, checkpoint_channels, make_slim, slim_config, write_config
+from mmadasap.registry import MODELS
 
 SLIM_HOOKS = [dict(type='mmadasap.PlainCheckpointHook'), dict(type='mmadasap.WidthGuardHook')]
 CHANNELS = {'backbone.conv1': dict(in_channels=3, out_channels=8, groups=1)}
@@ -28,7 +29,7 @@ def test_three_keys_of_the_model_change_and_the_pruning_is_over():
     assert slim.model == dict(
         type='mmadasap.SlimModel', detector='SingleStageDetector', channels=CHANNELS,
         backbone=dict(type='ResNet', depth=50))
-    assert slim.load_from is None and slim.resume is False
+    assert slim.load_from is None and slim.resume is False and 'work_dir' not in slim
     assert slim.custom_hooks == [dict(type='EMAHook'), *SLIM_HOOKS]
     assert slim.optim_wrapper.radius == dict(type='UniformRadius', rho=0.05)
     assert slim.custom_imports == dict(imports=['mine', 'mmadasap'], allow_failed_imports=True)
@@ -79,3 +80,26 @@ def test_the_guard_is_added_once():
     bare = Config()
     add_guard(bare)
     assert len(bare.custom_hooks) == 1
+
+
+def test_training_it_does_not_write_over_the_checkpoints_it_starts_from():
+    cfg = dense()
+    cfg.work_dir = 'work_dirs/run'
+    assert slim_config(cfg, CHANNELS).work_dir == 'work_dirs/run/slim' and cfg.work_dir == 'work_dirs/run'
+
+
+def test_a_config_in_the_new_style(tmp_path):
+    (tmp_path / 'base.py').write_text('from functools import partial\nfrom mmdet.models import SSDNeck\n'
+                                      'half = partial(int, 2)()\nneck = dict(type=SSDNeck)\n')
+    (tmp_path / 'new.py').write_text(
+        'from mmengine.config import read_base\n\nwith read_base():\n    from .base import *\n'
+        'from mmdet.models import RetinaNet\n\nmodel = dict(type=RetinaNet, neck=neck)\n')
+    cfg = Config.fromfile(tmp_path / 'new.py')
+    path = write_config(slim_config(cfg, CHANNELS), str(tmp_path / 'slim.py'))
+    slim = Config.fromfile(path)
+    assert slim.model.type == 'mmadasap.SlimModel' and slim.half == 2
+    assert MODELS.get(slim.model.detector).__name__ == 'RetinaNet'
+    assert MODELS.get(slim.model.neck.type).__name__ == 'SSDNeck'
+    assert not {'read_base', 'partial', 'RetinaNet', 'SSDNeck'} & set(slim)
+    make_slim(cfg.model, CHANNELS)
+    assert MODELS.get(cfg.model.detector).__name__ == 'RetinaNet'

@@ -3,7 +3,7 @@ import torch
 from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 
-from mmadasap.engine.checkpoint import check_whole
+from mmadasap.engine.wholeness import check_whole
 from mmadasap.errors import UserError
 from mmadasap.models import MobileNetV1
 from mmadasap.models.mobilenet_v1 import public_key
@@ -33,6 +33,13 @@ def test_width_and_stages():
     net = MobileNetV1(widen_factor=0.5, out_indices=(0, 2, 4)).eval()
     assert [tuple(t.shape) for t in net(torch.zeros(1, 3, 64, 64))] == [
         (1, 32, 32, 32), (1, 128, 8, 8), (1, 512, 2, 2)]
+
+
+def test_frozen_stages_are_frozen_from_the_start():
+    """Distributed wrappers register what is trainable when they are made, before the first train()."""
+    model = MobileNetV1(widen_factor=0.25, frozen_stages=1)
+    assert not any(p.requires_grad for part in (model.conv1, model.layer1) for p in part.parameters())
+    assert all(p.requires_grad for p in model.layer2.parameters())
 
 
 def test_frozen_stages_and_norm_eval():

@@ -9,12 +9,14 @@ from typing import Optional
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.runner import IterBasedTrainLoop
 
 from mmadasap.engine.checkpoint import checkpoint_channels
 from mmadasap.engine.host import (
     averaged_models,
     bare_model,
     built_optimizer,
+    check_one_optimizer,
     forget_best,
     from_first_rank,
     raw_outputs,
@@ -108,6 +110,7 @@ class ChannelPruningHook(Hook):
 
     def before_train(self, runner) -> None:
         """Fixes the schedule, traces the model and checks that the budget can be met."""
+        check_one_optimizer(runner)
         self.schedule = self._make_schedule(runner)
         if not runner._resume:
             self._parent = runner._load_from
@@ -176,6 +179,9 @@ class ChannelPruningHook(Hook):
     def _make_schedule(self, runner) -> PruningSchedule:
         begin, end, interval = self._phase
         if self.by_epoch:
+            if isinstance(runner.train_loop, IterBasedTrainLoop):
+                raise UserError(f'ChannelPruningHook: begin={begin} and end={end} count epochs, and training counts '
+                                'iterations; set by_epoch=False and give them in iterations.')
             return PruningSchedule.of_epochs(begin, end, interval, len(runner.train_dataloader), runner.max_epochs)
         return PruningSchedule.of_iterations(begin, end, interval, runner.max_iters)
 

@@ -23,7 +23,7 @@ class MESAHook(Hook):
         weight: lambda of the paper, at least 0.
         temperature: tau of the paper, above 0.
         decay: Share of the copy that an iteration keeps, above 0 and below 1 (paper: 0.9995; less for short runs).
-        begin: Epoch from which the loss is added.
+        begin: Epoch from which the loss is added; by iterations, so many passes over the training images.
         head: Name of the module that gives the class scores, or a tuple whose first entry they are; what the network
             returns in ``mode='tensor'`` must be its output.
 
@@ -65,9 +65,10 @@ class MESAHook(Hook):
         self._handles = [self._find_head(model).register_forward_hook(self._note),
                          model.register_forward_hook(self._add_loss, with_kwargs=True)]
 
-    def before_train_epoch(self, runner) -> None:
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Begins with the epoch asked for."""
-        self._active = runner.epoch >= self.begin
+        # Loops that count iterations stay in their first epoch.
+        self._active = runner.iter // len(runner.train_dataloader) >= self.begin
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Moves the copy."""
@@ -95,7 +96,9 @@ class MESAHook(Hook):
                             'that gives class scores.') from None
 
     def _note(self, module: nn.Module, inputs: tuple, output: object) -> None:
-        self._scores = _class_scores(output)
+        # What is never used would hold its graph, and models that hold graphs cannot be copied.
+        if self._active and module.training:
+            self._scores = _class_scores(output)
 
     def _add_loss(self, module: nn.Module, args: tuple, kwargs: dict, losses: dict) -> Optional[dict]:
         if not self._active or kwargs.get('mode') != 'loss':

@@ -1,10 +1,10 @@
 """No half-loaded networks: mmengine leaves weights of other shapes out with a log line."""
 from mmengine.hooks import Hook
 
-from mmadasap.engine.checkpoint import check_whole
-from mmadasap.engine.host import bare_model, built_optimizer
+from mmadasap.engine.host import bare_model, built_optimizer, is_training
 from mmadasap.engine.resumption import check_optimizer, drop_empty_groups
 from mmadasap.engine.slim_config import RESUME, START, TEST, check_widths
+from mmadasap.engine.wholeness import check_whole
 from mmadasap.registry import HOOKS
 
 
@@ -21,7 +21,7 @@ class WidthGuardHook(Hook):
 
     Raises:
         UserError: As :func:`mmadasap.engine.slim_config.check_widths`,
-            :func:`mmadasap.engine.checkpoint.check_whole` and :func:`mmadasap.engine.resumption.check_optimizer`.
+            :func:`mmadasap.engine.wholeness.check_whole` and :func:`mmadasap.engine.resumption.check_optimizer`.
     """
 
     # After ChannelPruningHook, which adopts the widths of its own checkpoints.
@@ -33,7 +33,7 @@ class WidthGuardHook(Hook):
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Compares input widths, all shapes where all weights are needed, and what an optimizer resumes from."""
         model, optimizer = bare_model(runner.model), built_optimizer(runner)
-        start = TEST if optimizer is None else START
+        start = START if is_training(runner) else TEST
         check_widths(model, checkpoint, runner._load_from, RESUME if runner._resume else start)
         if self.whole or runner._resume:
             check_whole(model, checkpoint)

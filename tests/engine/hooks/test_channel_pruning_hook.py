@@ -2,6 +2,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import EMAHook, Hook
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 
 from mmadasap.engine import ChannelPruningHook
 from mmadasap.errors import UserError
@@ -265,6 +266,21 @@ def test_what_does_not_fit_the_run_is_refused_before_the_first_step(tmp_path, kw
     with pytest.raises(UserError, match=message):
         runner.train()
     assert runner.iter == 0
+
+
+def test_epochs_are_refused_where_training_counts_iterations(tmp_path):
+    runner = make_runner(tmp_path, SGD, [pruning(0, 1)], train_cfg=dict(by_epoch=False, max_iters=8))
+    with pytest.raises(UserError, match='begin=0 and end=1 count epochs, and training counts iterations'):
+        runner.train()
+
+
+def test_several_optimizers_are_refused(tmp_path):
+    runner = make_runner(tmp_path, SGD, [pruning()])
+    runner.optim_wrapper = OptimWrapperDict(
+        one=OptimWrapper(torch.optim.SGD(runner.model.parameters(), lr=0.1)),
+        two=OptimWrapper(torch.optim.SGD(runner.model.parameters(), lr=0.1)))
+    with pytest.raises(UserError, match=r'has several \(one, two\)'):
+        runner.train()
 
 
 def test_resuming_past_the_phase_without_a_pruned_network_is_refused(tmp_path):

@@ -1,5 +1,8 @@
+import copy
+
 import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 
 from mmadasap.engine import MESAHook
@@ -77,3 +80,22 @@ def test_wrong_arguments_are_refused(kwargs, message):
 def test_a_head_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UserError, match="head='bbox_head' is no module of ToyClassifier"):
         make_runner(tmp_path, PLAIN, [mesa(head='bbox_head')]).train()
+
+
+def test_by_iterations_it_begins_after_as_many_passes(tmp_path):
+    # Three iterations a pass.
+    loops = dict(train_cfg=dict(by_epoch=False, max_iters=8))
+    assert len(losses_of(make_runner(tmp_path, PLAIN, [mesa(begin=2)], **loops))) == 2
+
+
+def test_before_it_begins_the_model_can_be_copied(tmp_path):
+    runner = make_runner(tmp_path, PLAIN, [mesa(begin=9)], epochs=1)
+    copies = []
+
+    class Copying(Hook):
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            copies.append(copy.deepcopy(runner.model))
+
+    runner.register_hook(Copying())
+    runner.train()
+    assert len(copies) == 3

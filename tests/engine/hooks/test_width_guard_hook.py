@@ -1,7 +1,9 @@
 import re
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 
 from mmadasap.errors import UserError
 from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
@@ -52,3 +54,19 @@ def test_matching_widths_and_another_number_of_classes_pass(runs, tmp_path):
     assert same(values(runner.model), values(adopted.model))
     load(tmp_path / 'c', runs / 'slim/epoch_4.pth', slim_model(runs, 'slim') | dict(classes=7))
     load(tmp_path / 'd', runs / 'dense/epoch_1.pth', dict(classes=7))
+
+
+def test_runs_with_several_optimizers_load_and_resume(tmp_path, runs):
+    """As adversarial training has them, with tools/train.py's hooks."""
+    def run(folder, **kwargs):
+        runner = make_runner(tmp_path / folder, SGD, [GUARD, dict(type='mmadasap.PlainCheckpointHook')], **kwargs)
+        model = runner.model
+        runner.optim_wrapper = OptimWrapperDict(
+            fc=OptimWrapper(torch.optim.SGD(model.net.fc.parameters(), lr=0.1)),
+            stem=OptimWrapper(torch.optim.SGD(model.net.stem.parameters(), lr=0.1)))
+        model.train_step = lambda data, optim_wrapper: model(**data, mode='loss')
+        runner.train()
+
+    run('first', epochs=1, load_from=str(runs / 'dense/epoch_1.pth'))
+    run('second', epochs=2, load_from=str(tmp_path / 'first/epoch_1.pth'), resume=True)
+    assert (tmp_path / 'second/epoch_2.pth').exists()
