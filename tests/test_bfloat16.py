@@ -2,6 +2,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from mmadasap.bfloat16 import RoundedProducts
 
@@ -56,3 +57,17 @@ def test_outside_of_autocast_nothing_is_rounded():
         assert torch.equal(layer(image), plain)
         with torch.autocast('cpu', torch.bfloat16), torch.autocast('cpu', enabled=False):
             assert torch.equal(layer(image), plain)
+
+
+def test_few_channels_are_left_to_torch_where_its_library_writes_past_its_memory():
+    seen = []
+
+    class Noted(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            seen.extend([torch.is_autocast_enabled('cpu')] if func is torch.conv2d else [])
+            return func(*args, **(kwargs or {}))
+
+    with Noted(), torch.autocast('cpu', torch.bfloat16), RoundedProducts():
+        for channels, kernel in ((4, 1), (8, 1), (4, 3)):
+            assert nn.Conv2d(channels, 8, kernel, stride=2)(torch.randn(2, channels, 4, 4)).dtype == torch.bfloat16
+    assert seen == [True, False, False]
