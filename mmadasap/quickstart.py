@@ -1,5 +1,4 @@
 """The whole story in minutes: data, dense training, AdaSAP, evaluation on clean and corrupted images, pictures."""
-import glob
 import json
 import os
 import os.path as osp
@@ -15,7 +14,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmadasap.corruption import SUBSETS
 from mmadasap.datasets.shapes import CLASSES, write_shapes
-from mmadasap.datasets.voc import classes_in
+from mmadasap.datasets.voc import classes_in, image_suffixes
 from mmadasap.engine.host import raw_outputs
 from mmadasap.engine.networks import load_network
 from mmadasap.engine.resumption import is_finished
@@ -111,8 +110,7 @@ def _check_apart(folder: str, train: str, test: str) -> None:
 def _suffix(folder: str, images: str) -> str:
     """Of the first listed image's file; missing files are told of when the data set is read."""
     first = next((line for line in list_from_file(osp.join(folder, images)) if line.strip()), '')
-    paths = glob.glob(f'{glob.escape(osp.join(folder, "JPEGImages", first.strip()))}.*')
-    found = sorted(osp.splitext(path)[1] for path in paths)
+    found = image_suffixes(osp.join(folder, 'JPEGImages', first.strip()))
     return '.jpg' if '.jpg' in found or not found else found[0]
 
 

@@ -2,9 +2,13 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+from torch.utils.checkpoint import checkpoint
 
-from mmadasap.bfloat16 import RoundedProducts
+from mmadasap.bfloat16 import rounded_products
+
+LINEAR = F.linear
 
 
 def gradients(layer, image, inside):
@@ -13,7 +17,7 @@ def gradients(layer, image, inside):
     image = image.clone().requires_grad_()
     with torch.autocast('cpu', torch.bfloat16):
         if inside:
-            with RoundedProducts():
+            with rounded_products():
                 out = layer(image)
         else:
             out = layer(image)
@@ -43,7 +47,7 @@ def test_by_hand():
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[1 + 2**-9, 2**-8, 0., 0.]]))
     ones = torch.full((1, 4), 1 + 2**-9)
-    with torch.autocast('cpu', torch.bfloat16), RoundedProducts():
+    with torch.autocast('cpu', torch.bfloat16), rounded_products():
         assert layer(ones).item() == 1
         with torch.no_grad():
             layer.weight.copy_(torch.tensor([[1, 2**-8, 2**-8, 2**-8]]))
@@ -53,7 +57,7 @@ def test_by_hand():
 def test_outside_of_autocast_nothing_is_rounded():
     layer, image = nn.Conv2d(3, 4, 1), torch.randn(2, 3, 2, 2)
     plain = layer(image)
-    with RoundedProducts():
+    with rounded_products():
         assert torch.equal(layer(image), plain)
         with torch.autocast('cpu', torch.bfloat16), torch.autocast('cpu', enabled=False):
             assert torch.equal(layer(image), plain)
@@ -67,7 +71,39 @@ def test_few_channels_are_left_to_torch_where_its_library_writes_past_its_memory
             seen.extend([torch.is_autocast_enabled('cpu')] if func is torch.conv2d else [])
             return func(*args, **(kwargs or {}))
 
-    with Noted(), torch.autocast('cpu', torch.bfloat16), RoundedProducts():
+    with Noted(), torch.autocast('cpu', torch.bfloat16), rounded_products():
         for channels, kernel in ((4, 1), (8, 1), (4, 3)):
             assert nn.Conv2d(channels, 8, kernel, stride=2)(torch.randn(2, channels, 4, 4)).dtype == torch.bfloat16
     assert seen == [True, False, False]
+
+
+@pytest.mark.parametrize('reentrant', [False, True])
+def test_what_is_computed_again_in_the_backward_pass_is_the_same(reentrant):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3))
+    image, found = torch.randn(2, 8, 8, 8, requires_grad=True), []
+    for again in (False, True):
+        net.zero_grad()
+        with rounded_products():
+            with torch.autocast('cpu', torch.bfloat16):
+                out = checkpoint(net, image, use_reentrant=reentrant) if again else net(image)
+            out.float().square().sum().backward()
+        found.append([p.grad.clone() for p in net.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*found))
+
+
+def test_attention_is_within_and_types_that_autocast_leaves_are_not():
+    seen = []
+
+    class Noted(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            seen.extend([args[0].dtype] if func is LINEAR else [])
+            return func(*args, **(kwargs or {}))
+
+    attention, double = nn.MultiheadAttention(8, 2), nn.Linear(2, 2).double()
+    value = torch.randn(3, 1, 8)
+    with torch.autocast('cpu', torch.bfloat16), rounded_products():
+        assert double(torch.ones(1, 2).double()).dtype == torch.float64
+        with Noted():
+            attention(value, value, value)
+    assert F.linear is LINEAR and set(seen) <= {torch.float32}

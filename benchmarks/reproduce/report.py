@@ -146,7 +146,8 @@ def format_machines(results: Results) -> str:
 def _machine(result: dict) -> str:
     training = result.get('training', {})
     name = training.get('machine', result['machine'])['device']
-    return name if training.get('native_bfloat16') is not False else f'{name} (bfloat16 by float32)'
+    is_rounded = result.get('amp') and training.get('native_bfloat16') is False
+    return f'{name} (bfloat16 by float32)' if is_rounded else name
 
 
 def render(results: Results, text: str) -> str:

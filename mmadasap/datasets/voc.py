@@ -10,6 +10,7 @@ from mmdet.datasets import VOCDataset as _VOCDataset
 from mmdet.datasets import XMLDataset
 from mmengine.logging import print_log
 
+from mmadasap.corruption.sources import SUFFIXES
 from mmadasap.errors import UserError
 from mmadasap.registry import DATASETS, takes
 
@@ -99,9 +100,15 @@ class VOCDataset(ImageSuffix, _VOCDataset):
         return info
 
 
+def image_suffixes(stem: str) -> list[str]:
+    """Suffixes of the image files of a path without one, in order."""
+    found = (osp.splitext(path) for path in glob.glob(f'{glob.escape(stem)}.*'))
+    return sorted(suffix for name, suffix in found if name == stem and suffix.lower() in SUFFIXES)
+
+
 def _missing(path: str) -> UserError:
     stem, suffix = osp.splitext(path)
-    others = sorted({osp.splitext(other)[1] for other in glob.glob(f'{glob.escape(stem)}.*')})
+    others = image_suffixes(stem)
     if others:
         return UserError(f'The image {path!r} is listed but missing, and {stem + others[0]!r} is there; set '
                          f'img_suffix={others[0]!r} in place of {suffix!r} in the config of the data set.')

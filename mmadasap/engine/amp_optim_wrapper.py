@@ -1,6 +1,6 @@
 """Sharpness-aware training in mixed precision."""
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Union
 
 import torch
@@ -8,18 +8,22 @@ from mmengine.device import get_device
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from torch import Tensor, nn
 
-from mmadasap.bfloat16 import RoundedProducts, has_bfloat16
+from mmadasap.bfloat16 import has_bfloat16, rounded_products
 from mmadasap.errors import UserError
 from mmadasap.registry import OPTIM_WRAPPERS
 
 from .optim_wrapper import AdaSAPOptimWrapper
 
 
+def _products() -> AbstractContextManager:
+    return rounded_products() if get_device() == 'cpu' and not has_bfloat16() else nullcontext()
+
+
 class AnyDeviceAmpOptimWrapper(AmpOptimWrapper):
     """mmengine's AmpOptimWrapper, which refuses processors, also for bfloat16 autocast on them.
 
     Raises:
-        UserError: On a processor, a ``dtype`` other than bfloat16 or a torch without a loss scaler for it.
+        UserError: On a processor, a ``dtype`` other than bfloat16, or torch before 2.4.
     """
 
     def __init__(self,
@@ -48,9 +52,13 @@ class AnyDeviceAmpOptimWrapper(AmpOptimWrapper):
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Accumulation and autocast, as mmengine's; processors without bfloat16 multiply in float32."""
-        slow = get_device() == 'cpu' and not has_bfloat16()
-        with super().optim_context(model), RoundedProducts() if slow else nullcontext():
+        with super().optim_context(model), _products():
             yield
+
+    def backward(self, loss: Tensor, **kwargs) -> None:
+        """As mmengine's; checkpointed parts are computed again here."""
+        with _products():
+            super().backward(loss, **kwargs)
 
 
 @OPTIM_WRAPPERS.register_module()

@@ -147,12 +147,13 @@ def load_config(path: str, options: Optional[dict] = None) -> Config:
     """
     cfg = _config_from_file(path)
     check_scope(cfg)
+    is_beside = isinstance(cfg.get('model'), dict) and not cfg.model.get('data_preprocessor')
     try:
         cfg.merge_from_dict(options or {})
     except Exception as error:
         raise UserError(f'--cfg-options {options} does not fit {path} ({brief(error)}); correct it.') from None
-    if cfg.get('data_preprocessor') and cfg.get('model'):
-        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    if is_beside and cfg.get('data_preprocessor'):
+        cfg.model.data_preprocessor = dict(cfg.data_preprocessor, **(cfg.model.get('data_preprocessor') or {}))
     return cfg
 
 

@@ -11,6 +11,7 @@ from mmadasap.engine import AdaSAPOptimWrapper, AmpAdaSAPOptimWrapper, amp_optim
 from mmadasap.errors import UserError
 from tests.toys import ToyClassifier, ToyData, make_runner, same, values
 
+LINEAR = F.linear
 SAM = dict(type='UniformRadius', rho=0.05)
 SCALE = dict(init_scale=2.0**10, growth_interval=1000)
 
@@ -57,7 +58,7 @@ def test_processors_without_bfloat16_multiply_in_float32(monkeypatch, native):
 
     class Noted(TorchFunctionMode):
         def __torch_function__(self, func, types, args=(), kwargs=None):
-            multiplied.extend([args[0].dtype, torch.is_autocast_enabled('cpu')] if func is F.linear else [])
+            multiplied.extend([args[0].dtype, torch.is_autocast_enabled('cpu')] if func is LINEAR else [])
             return func(*args, **(kwargs or {}))
 
     model = ToyClassifier()

@@ -91,6 +91,8 @@ def test_a_data_preprocessor_beside_the_model_goes_into_it(tmp_path):
     assert load_config(str(path)).model.data_preprocessor == dict(mean=[1.0])
     given = load_config(str(path), {'data_preprocessor.mean': [3.0]})
     assert given.model.data_preprocessor == dict(mean=[3.0])
+    inner = load_config(str(path), {'model.data_preprocessor.std': [4.0]})
+    assert inner.model.data_preprocessor == dict(mean=[1.0], std=[4.0])
     path.write_text("model = dict(data_preprocessor=dict(mean=[2.0]))\ndata_preprocessor = dict(mean=[1.0])\n")
     assert load_config(str(path)).model.data_preprocessor == dict(mean=[2.0])
 

@@ -42,3 +42,10 @@ def test_what_does_not_fit_is_named(change, message):
         weights[change['wide']] = torch.ones(3)
     with pytest.raises(UserError, match=message):
         check_whole(model(), weights)
+
+
+def test_what_the_model_makes_anew_is_not_missing():
+    net = model()
+    net.register_buffer('made', torch.ones(1))
+    net.register_load_state_dict_pre_hook(lambda module, state, *args: state.pop('made', None))
+    check_whole(net, net.state_dict())

@@ -4,6 +4,7 @@ from typing import Optional
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import ExponentialMovingAverage
+from mmengine.runner import IterBasedTrainLoop
 from torch import Tensor, nn
 
 from mmadasap.engine.host import bare_model, raw_outputs
@@ -23,7 +24,7 @@ class MESAHook(Hook):
         weight: lambda of the paper, at least 0.
         temperature: tau of the paper, above 0.
         decay: Share of the copy that an iteration keeps, above 0 and below 1 (paper: 0.9995; less for short runs).
-        begin: Epoch from which the loss is added; by iterations, so many passes over the training images.
+        begin: Epoch from which the loss is added; by iterations, so many lengths of the data loader.
         head: Name of the module that gives the class scores, or a tuple whose first entry they are; what the network
             returns in ``mode='tensor'`` must be its output.
 
@@ -67,8 +68,11 @@ class MESAHook(Hook):
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Begins with the epoch asked for."""
-        # Loops that count iterations stay in their first epoch.
-        self._active = runner.iter // len(runner.train_dataloader) >= self.begin
+        epoch = runner.epoch
+        if isinstance(runner.train_loop, IterBasedTrainLoop):
+            # They stay in their first epoch.
+            epoch = runner.iter // len(runner.train_dataloader)
+        self._active = epoch >= self.begin
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Moves the copy."""
@@ -97,7 +101,7 @@ class MESAHook(Hook):
 
     def _note(self, module: nn.Module, inputs: tuple, output: object) -> None:
         # What is never used would hold its graph, and models that hold graphs cannot be copied.
-        if self._active and module.training:
+        if self._active:
             self._scores = _class_scores(output)
 
     def _add_loss(self, module: nn.Module, args: tuple, kwargs: dict, losses: dict) -> Optional[dict]:

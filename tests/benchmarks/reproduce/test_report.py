@@ -78,7 +78,8 @@ def test_where_runs_were_trained_is_told():
     rows = [result(DENSE, seed, 0.5) | dict(machine=dict(device='measured')) for seed in range(4)]
     rows[1]['training'] = dict(machine=dict(device='new'), native_bfloat16=True)
     rows[2]['training'] = rows[3]['training'] = dict(machine=dict(device='old'), native_bfloat16=False)
-    assert report.format_machines(results(*rows)) == '2 on old (bfloat16 by float32), 1 on measured, 1 on new'
+    rows[3]['amp'] = True
+    assert report.format_machines(results(*rows)) == '1 on measured, 1 on new, 1 on old, 1 on old (bfloat16 by float32)'
 
 
 def test_figures(tmp_path):
