@@ -28,6 +28,7 @@ class TwoPassOptimWrapper(OptimWrapper):
         super().__init__(*args, **kwargs)
         self._cycle = Cycle()
         self._cycle_open = False
+        self._planned = False
         self._two_passes = False
         self._reuses = False
 
@@ -36,6 +37,7 @@ class TwoPassOptimWrapper(OptimWrapper):
         """Notes the forward call made inside."""
         if not self._cycle_open:
             self._plan_cycle()
+            self._planned = True
         if not self._two_passes:
             with super().optim_context(model):
                 yield
@@ -55,9 +57,12 @@ class TwoPassOptimWrapper(OptimWrapper):
         Raises:
             RuntimeError: The loss does not come from a forward call inside :meth:`optim_context`.
         """
+        if not self._planned:
+            # Nothing was noted; if two passes are wanted, that ends below.
+            self._plan_cycle()
         if not self._two_passes:
             super().update_params(loss, step_kwargs, zero_kwargs)
-            self._cycle_open = not self.should_update()
+            self._planned = self._cycle_open = not self.should_update()
             return
         if not self._cycle.admit(self._inner_count):
             raise RuntimeError(f'{type(self).__name__} saw no forward call to replay; run the model as '
@@ -65,7 +70,7 @@ class TwoPassOptimWrapper(OptimWrapper):
                                "with mode='loss'.")
         try:
             self._backward(loss)
-            self._cycle_open = not self.should_update()
+            self._planned = self._cycle_open = not self.should_update()
             if not self._cycle_open:
                 self._end_cycle(step_kwargs or {}, zero_kwargs or {})
         except BaseException:
@@ -113,6 +118,6 @@ class TwoPassOptimWrapper(OptimWrapper):
         self._perturbation.come_back()
         self._cycle.undo()
         self._inner_count = self._cycle.begin
-        self._cycle_open = False
+        self._planned = self._cycle_open = False
         self._cycle.close()
         self.zero_grad(**zero_kwargs)

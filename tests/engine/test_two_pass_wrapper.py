@@ -100,6 +100,24 @@ def test_a_loss_from_elsewhere_is_refused():
         wrapper.update_params(model.layer.weight.sum())
 
 
+@pytest.mark.parametrize('before', [False, True], ids=['at first', 'after a step as it should be'])
+def test_a_loss_without_a_context_is_refused_and_makes_no_plain_step(before):
+    model = Quadratic(3.0, 4.0)
+    wrapper = AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), radius=None)
+    batch = dict(x=torch.ones(2, dtype=torch.float64))
+    wrapper.update_params(model(**batch)['loss'])
+    if before:
+        model.train_step(batch, wrapper)
+    weights = model.layer.weight.detach().clone()
+    assert weights.flatten().tolist() != [3.0, 4.0]
+    wrapper.radius = UniformRadius(0.5)
+    with pytest.raises(RuntimeError, match='no forward call to replay'):
+        wrapper.update_params(model(**batch)['loss'])
+    assert torch.equal(model.layer.weight, weights)
+    model.train_step(batch, wrapper)
+    assert not torch.equal(model.layer.weight, weights)
+
+
 def test_an_error_in_the_second_pass_leaves_the_weights_at_w():
     model = Quadratic(3.0, 4.0)
     forward = model.forward
