@@ -15,9 +15,9 @@ from mmadasap.engine.host import bare_model
 class ResidualNet(nn.Module):
     """Stem, one residual block with an inner width, a depthwise convolution, and a linear output."""
 
-    def __init__(self, width=8, inner=6, classes=3, activation=nn.ReLU):
+    def __init__(self, width=8, inner=6, classes=3, activation=nn.ReLU, colors=3):
         super().__init__()
-        self.stem = nn.Conv2d(3, width, 3, padding=1, bias=False)
+        self.stem = nn.Conv2d(colors, width, 3, padding=1, bias=False)
         self.stem_norm = nn.BatchNorm2d(width)
         self.conv1 = nn.Conv2d(width, inner, 3, padding=1)
         self.norm1 = nn.BatchNorm2d(inner)
@@ -38,9 +38,9 @@ class ResidualNet(nn.Module):
 class ToyClassifier(BaseModel):
     """ResidualNet as mmengine trains it; counts its forward calls in loss mode."""
 
-    def __init__(self, dropout=0.0, data_preprocessor=None, **kwargs):
+    def __init__(self, dropout=0.0, data_preprocessor=None, activation='ReLU', **kwargs):
         super().__init__(data_preprocessor)
-        self.net = ResidualNet(**kwargs)
+        self.net = ResidualNet(activation=getattr(nn, activation), **kwargs)
         self.dropout = nn.Dropout(dropout)
         self.loss_calls = 0
 
@@ -99,9 +99,9 @@ class ToyData(Dataset):
 
     metainfo = dict(classes=('a', 'b', 'c'))
 
-    def __init__(self, length=12, bad=None):
+    def __init__(self, length=12, bad=None, colors=3):
         generator = torch.Generator().manual_seed(0)
-        self.images = torch.randn(length, 3, 8, 8, generator=generator)
+        self.images = torch.randn(length, colors, 8, 8, generator=generator)
         self.labels = torch.randint(3, (length, ), generator=generator)
         if bad is not None:
             self.images[bad] = torch.nan

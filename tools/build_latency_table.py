@@ -6,7 +6,7 @@ import torch
 
 from mmadasap.engine.arguments import file_path, natural
 from mmadasap.engine.checkpoint import load_config
-from mmadasap.engine.host import raw_outputs
+from mmadasap.engine.host import image_channels, raw_outputs
 from mmadasap.engine.launch import run_tool
 from mmadasap.engine.networks import build_network, input_size
 from mmadasap.latency import BACKENDS, DTYPES, Conditions, build_table, sites_of
@@ -29,7 +29,8 @@ def main() -> None:
     args = parser.parse_args()
     cfg = load_config(args.config)
     conditions = Conditions.here(args.device, args.backend, args.dtype, args.batch_size, args.channels_last)
-    model, example = build_network(cfg), torch.zeros(1, 3, *input_size(cfg, args.input_size))
+    model = build_network(cfg)
+    example = torch.zeros(1, image_channels(model), *input_size(cfg, args.input_size))
     groups, layers = find_groups(model, example, raw_outputs), trace_layers(model, example, raw_outputs)
     path = args.out or osp.join('work_dirs', 'latency', osp.splitext(osp.basename(args.config))[0] + '.json')
     table = build_table(sites_of(layers, groups), conditions, args.block, path, args.budget_minutes)

@@ -6,7 +6,7 @@ import torch
 from mmengine.config import Config
 
 from mmadasap.engine.hooks import ChannelPruningHook
-from mmadasap.engine.host import raw_outputs
+from mmadasap.engine.host import image_channels, raw_outputs
 from mmadasap.engine.networks import build_network, input_size
 from mmadasap.errors import build_from
 from mmadasap.pruning import ChannelGroup, find_groups
@@ -26,10 +26,11 @@ def config_groups(cfg: Config,
     Raises:
         UserError: No model, no input size, a wrong pruning hook, or a network that cannot be traced.
     """
-    example = torch.zeros(1, 3, *input_size(cfg, size))
+    model = build_network(cfg)
+    example = torch.zeros(1, image_channels(model), *input_size(cfg, size))
     if protect is None:
         protect = _protected(cfg)
-    return find_groups(build_network(cfg), example, raw_outputs, protect)
+    return find_groups(model, example, raw_outputs, protect)
 
 
 def _protected(cfg: Config) -> tuple[str, ...]:

@@ -13,6 +13,9 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mmadasap.errors import UserError
 
+# Settings of mmengine's runner that put other computations in the place of layers.
+HIDING = ('efficient_conv_bn_eval', 'activation_checkpointing')
+
 
 def bare_model(model: nn.Module) -> nn.Module:
     """The model without its wrapper for several devices or for test-time augmentation."""
@@ -45,15 +48,23 @@ def is_training(runner) -> bool:
     return isinstance(runner.optim_wrapper, OptimWrapper)
 
 
-def check_one_optimizer(runner) -> None:
-    """Refuses runs with several optimizers.
+def check_prunable(runner) -> None:
+    """Refuses runs whose optimizers or layers pruning does not see whole.
 
     Raises:
-        UserError: Naming them.
+        UserError: Naming what hides them.
     """
     if isinstance(runner.optim_wrapper, OptimWrapperDict):
         raise UserError(f'Pruning needs one optimizer of all weights, and optim_wrapper has several '
                         f'({", ".join(runner.optim_wrapper.keys())}); give a single one.')
+    if hasattr(runner.optim_wrapper.optimizer, 'consolidate_state_dict'):
+        raise UserError(f'Pruning needs the momentum of all weights on every rank, and '
+                        f'{type(runner.optim_wrapper.optimizer).__name__} spreads it over ranks; set another '
+                        'optim_wrapper.optimizer.type.')
+    hiding = [key for key in HIDING if runner.cfg.get(key)]
+    if hiding:
+        raise UserError(f'{hiding[0]}={runner.cfg[hiding[0]]} hides layers, whose channels could then neither be '
+                        'pruned nor counted; take it out of the config.')
 
 
 def averaged_models(runner) -> list[BaseAveragedModel]:
@@ -75,11 +86,16 @@ def rewrap(runner) -> None:
         runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), runner.model.module)
 
 
-def forget_best(runner) -> None:
-    """Lets checkpoints from now on compete for the best anew, as for stopping: earlier scores are another network's."""
+def hold_stopping(runner) -> None:
+    """Lets stopping early forget what it has seen, so that the next score counts as better than all before."""
     for hook in runner.hooks:
         if isinstance(hook, EarlyStoppingHook):
             hook.best_score, hook.wait_count = math.inf if hook.rule == 'less' else -math.inf, 0
+
+
+def forget_best(runner) -> None:
+    """Lets checkpoints from now on compete for the best anew, as for stopping: earlier scores are another network's."""
+    hold_stopping(runner)
     for key in [k for k in runner.message_hub.runtime_info if k.startswith('best_score')]:
         runner.message_hub.pop_info(key)
 
@@ -89,6 +105,11 @@ def from_first_rank(data: Any) -> Any:
     held = [data]
     broadcast_object_list(held)
     return held[0]
+
+
+def image_channels(model: nn.Module) -> int:
+    """How many channels its images have: 3, or 1 of grey ones, as its first convolution reads them."""
+    return next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)
 
 
 def raw_outputs(model: nn.Module, inputs: Tensor) -> Any:
@@ -108,6 +129,10 @@ def raw_outputs(model: nn.Module, inputs: Tensor) -> Any:
         size = model.roi_head.bbox_roi_extractor.roi_layers[0].output_size
         outputs.append(head(features[0].new_zeros(regions, features[0].shape[1], *size)))
     return outputs
+
+
+# All heads of a second stage read the feature maps.
+raw_outputs.reads_outputs = ('roi_head.', )
 
 
 def finish(size: tuple[int, int]) -> Callable[[nn.Module, Any], object]:

@@ -103,7 +103,7 @@ class _Trace:
     """What autograd knows of one forward pass: its nodes before and after each call of a module.
 
     Attributes:
-        calls: Module name -> (node of its only tensor input or None, node of its output) of each call.
+        calls: Module name -> (node of its input, None unless that is one tensor, node of its output) of each call.
         layers: Node -> name of the layer or norm that made it.
         activations: Node -> name of the module without parameters that made it from one other node.
     """
@@ -123,8 +123,8 @@ class _Trace:
                 handle.remove()
 
     def _enter(self, module: nn.Module, args: tuple, kwargs: dict) -> None:
-        tensors = [t for t in (*args, *kwargs.values()) if isinstance(t, Tensor)]
-        self._entered.append(tensors[0].grad_fn if len(tensors) == 1 else None)
+        given = [*args, *kwargs.values()]
+        self._entered.append(given[0].grad_fn if len(given) == 1 and isinstance(given[0], Tensor) else None)
 
     def _leave(self, module: nn.Module, args: tuple, output: Any) -> None:
         before, after = self._entered.pop(), getattr(output, 'grad_fn', None)

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmadasap.errors import brief
 
 from .graph import LAYER_TYPES, TraceError, flatten_tensors, output_layers, traceable
-from .grouped import tie_grouped
+from .grouped import is_grouped, tie_grouped
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ def trace_groups(model: nn.Module,
         model: Any module.
         example: Input, shape (N, C, H, W).
         forward: Runs ``model`` on ``example`` and returns its raw outputs (tensors, nested in lists, tuples or dicts).
+            Its attribute ``reads_outputs``, if it has one, is a tuple of prefixes of layers that it need not run, for
+            they read nothing but these outputs.
         protect: Names of modules; all layers at or below such a name keep their outputs.
 
     Raises:
@@ -96,7 +98,9 @@ def trace_groups(model: nn.Module,
     outputs_of = {names[m] for m in leaving}
     layers = {name: m for m, name in names.items() if isinstance(m, LAYER_TYPES)}
     fixed = {name for name, m in layers.items() if m.weight in frozen}
-    hidden = {name: m for name, m in layers.items() if m not in ran}
+    # What reads outputs alone finds all of their channels.
+    apart = getattr(forward, 'reads_outputs', ())
+    hidden = {name: m for name, m in layers.items() if m not in ran and not name.startswith(apart)}
     return [
         replace(
             group,
@@ -158,7 +162,7 @@ def _may_read(layer: nn.Module, width: int) -> bool:
 
 
 def _unsupported(module: nn.Module, name: str) -> Optional[str]:
-    if isinstance(module, nn.Conv2d) and module.groups == module.out_channels != module.in_channels > 1:
+    if is_grouped(module) and module.groups == module.out_channels:
         return f'{name} is a grouped convolution that writes one channel a group and reads several'
     if not isinstance(module, (*LAYER_TYPES, _BatchNorm)):
         return f'{name} ({type(module).__name__}) cannot be cut by channels'

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from mmadasap.errors import UserError
 
@@ -88,6 +89,16 @@ class ChannelMask:
         """Zeroes the pruned entries in place."""
         for tensor, dim, index in self._dead:
             tensor.index_fill_(dim, index, 0)
+
+    def hold_gradients(self) -> list[RemovableHandle]:
+        """Keeps gradients of the pruned entries at zero, for columns that read a pruned channel get some where an
+        activation makes something of zero.
+
+        Returns:
+            What ends that when removed.
+        """
+        return [tensor.register_hook(lambda grad, dim=dim, index=index: grad.index_fill(dim, index, 0))
+                for tensor, dim, index in self._dead if tensor.requires_grad]
 
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:

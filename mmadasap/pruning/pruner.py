@@ -4,6 +4,7 @@ from typing import Any, Optional
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from mmadasap.errors import UserError
 
@@ -62,6 +63,7 @@ class ChannelPruner:
         self.dense = self.cost(self.kept)
         self.target = budget.target(self.dense)
         self.allocation: Optional[Allocation] = None
+        self._held: list[RemovableHandle] = []
         self._allocator = None if allocator is None else allocator.bind(self.cost)
         if self._allocator is None:
             check_reachable(self.groups, self.cost, self.target)
@@ -107,6 +109,7 @@ class ChannelPruner:
         Returns:
             Names of the modules that became smaller, and of the blocks that lost their branch.
         """
+        self._let_go()
         gone = [b for b in self.branches if b.is_removed(self.kept)]
         layers = {layer for branch in gone for layer in branch.layers}
         cuts = {name: dims for name, dims in self._cuts.items() if name.rpartition('.')[0] not in layers}
@@ -139,3 +142,10 @@ class ChannelPruner:
         cuts = tensor_cuts(self.model, self.groups, self.kept)
         self._cuts = silence(self.model, [b for b in self.branches if b.is_removed(self.kept)], cuts)
         self._mask = ChannelMask(model_tensors(self.model), self._cuts)
+        self._let_go()
+        self._held = self._mask.hold_gradients()
+
+    def _let_go(self) -> None:
+        for handle in self._held:
+            handle.remove()
+        self._held = []

@@ -19,17 +19,26 @@ def slim(model: nn.Module, cuts: Cuts, optimizer: Optional[torch.optim.Optimizer
     Args:
         model: The traced model, or a copy of it.
         cuts: Live entries of each tensor, from :func:`~mmadasap.pruning.masks.tensor_cuts`.
-        optimizer: Its momentum or moments are cut along.
+        optimizer: Its momentum or moments are cut along; where it holds other tensors of a parameter (Adafactor's rows
+            and columns), it begins anew with that parameter.
     """
     tensors = model_tensors(model)
     for name, dims in cuts.items():
         tensor = tensors[name]
         if optimizer is not None:
-            for key, value in state_tensors(optimizer, tensor):
-                optimizer.state[tensor][key] = _select(value, dims)
+            _cut_state(optimizer, tensor, dims)
         _replace(tensor, _select(tensor.data, dims))
     for module_name in {name.rpartition('.')[0] for name in cuts}:
         _update_widths(model.get_submodule(module_name))
+
+
+def _cut_state(optimizer: torch.optim.Optimizer, parameter: Tensor, dims: Mapping[int, Tensor]) -> None:
+    alike = dict(state_tensors(optimizer, parameter))
+    state = optimizer.state.get(parameter, {})
+    if any(isinstance(value, Tensor) and value.dim() for key, value in state.items() if key not in alike):
+        del optimizer.state[parameter]
+        return
+    state.update({key: _select(value, dims) for key, value in alike.items()})
 
 
 def _replace(tensor: Tensor, smaller: Tensor) -> None:

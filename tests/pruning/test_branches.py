@@ -95,7 +95,7 @@ def test_blocks_with_an_identity_path_are_found_with_what_is_in_them():
     assert [inner[name][0] for name in branches[0].groups] == ['blocks.0.conv1', 'blocks.0.conv2']
 
 
-@pytest.mark.parametrize('change', ['functional', 'shared', 'protected', 'parameter', 'scaled', 'output'])
+@pytest.mark.parametrize('change', ['functional', 'shared', 'protected', 'parameter', 'scaled', 'output', 'argument'])
 def test_blocks_of_another_form_are_left_alone(change):
     model, protect = Net(), ()
     block = model.blocks[2]
@@ -110,6 +110,10 @@ def test_blocks_of_another_form_are_left_alone(change):
         block.forward = lambda x: block.act(block.norm3(block.conv3(block.conv2(block.conv1(x)))) + x) + block.extra
     elif change == 'scaled':
         block.forward = lambda x: block.act(torch.add(2 * block.norm3(block.conv3(block.conv2(block.conv1(x)))), x))
+    elif change == 'argument':
+        forward = block.forward
+        block.forward = lambda x, identity=None: forward(x)
+        model.blocks.forward = lambda x: block(model.blocks[1](model.blocks[0](x)), None)
     else:
         inner = []
         block.norm1.register_forward_hook(lambda m, args, output: inner.append(output.clone()))

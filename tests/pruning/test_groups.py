@@ -57,6 +57,41 @@ def test_protection_by_configuration_covers_what_lies_below():
     assert groups['0.0'].protected == '0.0 is protected by configuration'
 
 
+def test_a_convolution_with_one_output_channel_protects_nothing_it_reads():
+
+    class Objectness(nn.Module):
+
+        def __init__(self):
+            super().__init__()
+            self.stem, self.cls, self.obj = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 4, 1), nn.Conv2d(8, 1, 1)
+
+        def forward(self, x):
+            x = self.stem(x).relu()
+            return self.cls(x), self.obj(x)
+
+    assert groups_of(Objectness())['stem'].protected is None
+
+
+def test_layers_that_read_outputs_alone_hold_no_group():
+
+    class TwoStages(nn.Module):
+
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 6, 1)
+            self.roi_head = nn.Sequential(nn.Linear(4 * 49, 8), nn.Conv2d(4, 4, 1))
+
+    def forward(model, x):
+        return model.b(model.a(x))
+
+    model, x = TwoStages(), torch.randn(1, 3, 8, 8)
+    found = {g.name: g.protected for g in trace_groups(model, x, forward)}
+    assert 'does not run, may read' in found['a']
+    forward.reads_outputs = ('roi_head.', )
+    found = {g.name: g.protected for g in trace_groups(model, x, forward)}
+    assert found == dict(a=None, b='b is an output of the network')
+
+
 def test_concatenation_maps_channels_to_columns():
 
     class Concat(nn.Module):

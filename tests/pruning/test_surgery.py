@@ -219,3 +219,22 @@ def test_a_specification_that_does_not_fit_changes_nothing(spec, message):
     with pytest.raises(UserError, match=message):
         rebuild(model, {'fc': dict(in_features=4, out_features=3)} | spec)
     assert model.fc.in_features == 8
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, 'Adafactor'), reason='torch 2.5 and later have it')
+def test_an_optimizer_with_state_of_other_shapes_goes_on_after_surgery():
+    model, x, _, _, cuts = prepared()
+    optimizer = torch.optim.Adafactor(model.parameters(), lr=0.1)
+
+    def step():
+        model(x).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    step()
+    whole = optimizer.state[model.stem.weight]
+    slim(model, cuts, optimizer)
+    assert model.stem.weight not in optimizer.state and model.fc.bias in optimizer.state and 'row_var' in whole
+    before = values(model)
+    step()
+    assert all(not torch.equal(p, before[name]) for name, p in model.named_parameters() if p.dim() > 1)

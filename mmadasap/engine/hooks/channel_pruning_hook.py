@@ -16,9 +16,11 @@ from mmadasap.engine.host import (
     averaged_models,
     bare_model,
     built_optimizer,
-    check_one_optimizer,
+    check_prunable,
     forget_best,
     from_first_rank,
+    hold_stopping,
+    image_channels,
     raw_outputs,
     refresh,
     rewrap,
@@ -110,7 +112,7 @@ class ChannelPruningHook(Hook):
 
     def before_train(self, runner) -> None:
         """Fixes the schedule, traces the model and checks that the budget can be met."""
-        check_one_optimizer(runner)
+        check_prunable(runner)
         self.schedule = self._make_schedule(runner)
         if not runner._resume:
             self._parent = runner._load_from
@@ -142,6 +144,11 @@ class ChannelPruningHook(Hook):
             self._prune(runner, self._due)
         if self.schedule.is_over(iteration):
             self._make_slim(runner)
+
+    def before_val_epoch(self, runner) -> None:
+        """Until the network is slim its training is not to be stopped early."""
+        if self._pruner is not None:
+            hold_stopping(runner)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Adds where the network comes from, and the masks, or after surgery the widths and the slim config in both
@@ -187,7 +194,7 @@ class ChannelPruningHook(Hook):
 
     def _make_pruner(self, model) -> ChannelPruner:
         tensor = next(model.parameters())
-        example = torch.zeros(1, 3, *self.input_size, device=tensor.device, dtype=tensor.dtype)
+        example = torch.zeros(1, image_channels(model), *self.input_size, device=tensor.device, dtype=tensor.dtype)
         return ChannelPruner(model, example, raw_outputs, self.budget, self.importance, self.protect,
                              self._make_allocator(), self._table)
 

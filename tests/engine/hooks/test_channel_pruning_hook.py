@@ -1,8 +1,10 @@
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.evaluator import BaseMetric
 from mmengine.hooks import EMAHook, Hook
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.registry import METRICS
 
 from mmadasap.engine import ChannelPruningHook
 from mmadasap.errors import UserError
@@ -27,6 +29,22 @@ def pruning(begin=1, end=3, interval=2, keep=0.5, **kwargs):
 
 
 UNIFORM = dict(type='mmadasap.SharpnessPhaseHook', radius=dict(type='UniformRadius', rho=0.05))
+
+
+@METRICS.register_module()
+class FallingAccuracy(BaseMetric):
+    """Less each time."""
+
+    def __init__(self):
+        super().__init__()
+        self.times = 0
+
+    def process(self, data_batch, data_samples):
+        self.results.append(1)
+
+    def compute_metrics(self, results):
+        self.times += 1
+        return dict(accuracy=1 / self.times)
 
 
 def hook_of(runner, kind=ChannelPruningHook):
@@ -56,7 +74,7 @@ def test_a_run_prunes_to_its_budget_and_ends_slim(tmp_path, wrapper, importance)
 
 
 class Watch(Hook):
-    """Keeps, for every iteration, the number of live channels of conv1, and whether dead ones are all zero."""
+    """Keeps, for every iteration, how many channels of conv1 live, and whether all that is the others' is zero."""
 
     priority = 'LOWEST'
 
@@ -64,17 +82,18 @@ class Watch(Hook):
         self.live, self.clean = [], []
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        weight = runner.model.net.conv1.weight.detach()
-        alive = weight.flatten(1).any(1)
+        net = runner.model.net
+        rows = [net.conv1.weight, net.conv1.bias, net.norm1.weight, net.norm1.bias, net.conv2.weight.transpose(0, 1)]
+        alive, *others = [row.detach().flatten(1).any(1) if row.dim() > 1 else row != 0 for row in rows]
         self.live.append(int(alive.sum()))
-        columns = runner.model.net.conv2.weight.detach()[:, ~alive] if len(alive) == 6 else weight[:0]
-        self.clean.append(not columns.any())
+        self.clean.append(not any((other & ~alive).any() for other in others))
 
 
 @pytest.mark.parametrize('wrapper', [SGD, SAM])
 def test_masks_hold_through_the_phase(tmp_path, wrapper):
     watch = Watch()
-    runner = make_runner(tmp_path, wrapper, [pruning(interval=2)], epochs=4)
+    # Under ReLU what is dead would get no gradient, and stay dead without a mask.
+    runner = make_runner(tmp_path, wrapper, [pruning(interval=2)], dict(activation='Sigmoid'), epochs=4)
     runner.register_hook(watch)
     runner.train()
     # Three iterations an epoch: the phase is 4..9 with steps after 5, 7 and 9.
@@ -97,6 +116,25 @@ def test_the_radius_is_swapped_when_the_phase_ends(tmp_path):
     runner.register_hook(Radius())
     runner.train()
     assert seen == ['AdaptiveRadius'] * 8 + ['UniformRadius'] * 4
+
+
+def test_without_a_radius_steps_are_plain_once_the_network_is_slim(tmp_path):
+    runner = make_runner(tmp_path, SAM, [pruning(), dict(type='mmadasap.SharpnessPhaseHook', radius=None)], epochs=4)
+    runner.train()
+    # Of four epochs of three iterations each, the last is after the phase.
+    assert runner.model.loss_calls == 2 * 9 + 3
+
+
+def test_a_phase_counted_in_iterations_is_the_one_counted_in_epochs(tmp_path):
+    def train(folder, hook, sampler, loop):
+        loader = dict(dataset=dict(type='ToyData'), batch_size=4, num_workers=0, sampler=dict(
+            type=sampler, shuffle=False), collate_fn=dict(type='default_collate'))
+        return values(make_runner(tmp_path / folder, SGD, [hook], train_dataloader=loader, train_cfg=loop).train())
+
+    by_epochs = train('epochs', pruning(), 'DefaultSampler', dict(by_epoch=True, max_epochs=4))
+    by_iterations = train('iterations', pruning(begin=3, end=9, by_epoch=False), 'InfiniteSampler',
+                          dict(by_epoch=False, max_iters=12))
+    assert len(by_epochs['net.conv1.bias']) < 6 and same(by_iterations, by_epochs)
 
 
 @pytest.mark.parametrize('epoch', [2, 3], ids=['in the middle of the phase', 'after surgery'])
@@ -281,6 +319,40 @@ def test_several_optimizers_are_refused(tmp_path):
         two=OptimWrapper(torch.optim.SGD(runner.model.parameters(), lr=0.1)))
     with pytest.raises(UserError, match=r'has several \(one, two\)'):
         runner.train()
+
+
+def test_an_optimizer_spread_over_ranks_is_refused(tmp_path):
+    runner = make_runner(tmp_path, SGD, [pruning()])
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.optim_wrapper.optimizer.consolidate_state_dict = None
+    with pytest.raises(UserError, match='SGD spreads it over ranks'):
+        runner.train()
+
+
+@pytest.mark.parametrize('setting', [
+    dict(efficient_conv_bn_eval=['net']), dict(activation_checkpointing=['net.conv1'])])
+def test_settings_that_hide_layers_are_refused(tmp_path, setting):
+    [key] = setting
+    with pytest.raises(UserError, match=f'{key}=.* hides layers'):
+        make_runner(tmp_path, SGD, [pruning()], epochs=4, **setting).train()
+
+
+def test_a_network_of_grey_images_is_pruned(tmp_path):
+    grey = dict(dataset=dict(type='ToyData', colors=1), batch_size=4, num_workers=0, sampler=dict(
+        type='DefaultSampler', shuffle=True), collate_fn=dict(type='default_collate'))
+    model = make_runner(tmp_path, SGD, [pruning()], dict(colors=1), epochs=4, train_dataloader=grey).train()
+    assert model.net.stem.in_channels == 1 and model.net.stem.out_channels < 8
+
+
+def test_training_is_not_stopped_early_before_the_network_is_slim(tmp_path):
+    # Accuracy falls at every validation; by itself the hook would stop after the second.
+    stopping = dict(type='EarlyStoppingHook', monitor='accuracy', patience=1, rule='greater')
+    runner = make_runner(
+        tmp_path, SGD, [pruning(begin=1, end=4), stopping], epochs=9, val_cfg=dict(), val_evaluator=dict(
+            type='FallingAccuracy'), val_dataloader=dict(dataset=dict(type='ToyData'), batch_size=12, sampler=dict(
+                type='DefaultSampler', shuffle=False), collate_fn=dict(type='default_collate')))
+    runner.train()
+    assert runner.epoch == 5 and (tmp_path / 'slim.py').exists()
 
 
 def test_resuming_past_the_phase_without_a_pruned_network_is_refused(tmp_path):
