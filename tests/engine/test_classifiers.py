@@ -105,7 +105,9 @@ def test_a_resumed_run_goes_on_with_the_slim_classifier(pruned, tmp_path):
 
 
 def test_mesa_on_a_classifier(tmp_path):
-    run(tmp_path, 'mmpretrain', [dict(type='mmadasap.MESAHook', begin=1, head='head')], epochs=2)
+    runner = run(tmp_path, 'mmpretrain', [dict(type='mmadasap.MESAHook', begin=1, head='head')], epochs=2)
+    losses = runner.message_hub.log_scalars['train/loss_mesa'].data[0]
+    assert len(losses) == len(runner.train_dataloader) and min(losses) > 0
 
 
 @pytest.mark.parametrize('backbone, channels', [

@@ -110,13 +110,18 @@ class MESAHook(Hook):
         head = self._find_head(module)
         now, self._scores = self._scores, None
         now, averaged = _rows(now, head), _rows(self._predict(args, kwargs), head)
-        sigmoid = getattr(head, 'use_sigmoid_cls', False)
-        return dict(losses, loss_mesa=self.weight * trajectory_loss(now, averaged, self.temperature, sigmoid))
+        return dict(losses, loss_mesa=self.weight * trajectory_loss(now, averaged, self.temperature, _is_sigmoid(head)))
 
     @torch.no_grad()
     def _predict(self, args: tuple, kwargs: dict) -> object:
         inputs = kwargs['inputs'] if 'inputs' in kwargs else args[0]
         return _class_scores(raw_outputs(self.ema_model.module.eval(), inputs))
+
+
+def _is_sigmoid(head: nn.Module) -> bool:
+    """Whether each score is a probability of its own: mmdet's heads say so, of mmpretrain's their loss does."""
+    of_loss = getattr(getattr(head, 'loss_module', None), 'use_sigmoid', False)
+    return getattr(head, 'use_sigmoid_cls', of_loss)
 
 
 def _class_scores(output: object) -> object:

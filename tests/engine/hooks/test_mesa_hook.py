@@ -1,15 +1,18 @@
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
+from torch import nn
 
 from mmadasap.engine import MESAHook
 from mmadasap.errors import UserError
+from mmadasap.sharpness import trajectory_loss
 from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
 from tests.toy_detector import detector_loader, toy_detector
-from tests.toys import make_runner, same, values
+from tests.toys import ToyData, ToyLinear, make_runner, same, values
 
 PLAIN = dict(type='OptimWrapper')
 
@@ -33,6 +36,37 @@ def test_the_loss_is_zero_while_the_copy_is_the_network_and_grows_as_it_lags(tmp
     late = losses_of(
         make_runner(tmp_path / 'b', PLAIN, [mesa(head='last', begin=2)], model=model, batch_size=12, epochs=3))
     assert len(late) == 1 and late[0] > 1e-6
+
+
+@pytest.mark.parametrize('host', ['mmdet', 'mmpretrain'])
+@pytest.mark.parametrize('sigmoid', [False, True])
+def test_the_loss_is_the_distance_to_the_average_of_all_weights_so_far(tmp_path, sigmoid, host):
+    steps = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1.0))
+    hook = mesa(head='last', decay=0.9, weight=0.7, temperature=2.0)
+    # The whole data set in every batch.
+    runner = make_runner(tmp_path, steps, [hook, dict(type='KeepWeights')], dict(type='ToyLinear'), 4, batch_size=12)
+    # As of mmdet's heads, and as of mmpretrain's.
+    where = dict(mmdet=dict(use_sigmoid_cls=sigmoid), mmpretrain=dict(loss_module=SimpleNamespace(use_sigmoid=sigmoid)))
+    vars(runner.model.last).update(where[host])
+    found, weights, model = losses_of(runner), torch.load(tmp_path / 'rank0.pt'), ToyLinear()
+
+    def scores(row):
+        nn.utils.vector_to_parameters(row, model.parameters())
+        return model(inputs=ToyData().images).detach()
+
+    copy = weights[0]
+    for value, now, following in zip(found, weights[:-1], weights[1:], strict=True):
+        assert value == pytest.approx(0.7 * float(trajectory_loss(scores(now), scores(copy), 2.0, sigmoid)), abs=1e-6)
+        copy = 0.9 * copy + 0.1 * following
+    assert found[-1] > 1e-3
+
+
+def test_a_loaded_network_is_where_the_copy_starts(tmp_path):
+    make_runner(tmp_path / 'first', PLAIN, model=dict(type='ToyLinear'), epochs=1).train()
+    [first] = losses_of(make_runner(
+        tmp_path / 'second', PLAIN, [mesa(head='last', decay=0.9)], dict(type='ToyLinear'), 1, batch_size=12,
+        load_from=str(tmp_path / 'first/epoch_1.pth')))
+    assert abs(first) < 1e-6
 
 
 def test_a_detector_of_mmdet(tmp_path):
