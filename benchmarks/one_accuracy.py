@@ -17,10 +17,9 @@ from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.export import export_onnx
 from mmadasap.engine.launch import run_tool
 from mmadasap.engine.networks import adopt_slim_model
+from mmadasap.evaluation.accuracy import find_accuracy
 from mmadasap.fileio import write_json
 from mmadasap.latency import describe_machine
-
-METRIC = 'pascal_voc/mAP'
 
 
 def by_runner(cfg: Config, checkpoint: str, loop: str) -> float:
@@ -29,7 +28,7 @@ def by_runner(cfg: Config, checkpoint: str, loop: str) -> float:
                       experiment_name=f'one-accuracy-{loop}'))
     adopt_slim_model(cfg, checkpoint)
     runner = Runner.from_cfg(cfg)
-    return float(getattr(runner, loop)()[METRIC])
+    return find_accuracy(getattr(runner, loop)())[1]
 
 
 def by_inferencer(cfg: Config, checkpoint: str) -> float:
@@ -46,7 +45,7 @@ def by_inferencer(cfg: Config, checkpoint: str) -> float:
                 scores=torch.tensor(predictions['scores']),
                 labels=torch.tensor(predictions['labels'], dtype=torch.long))
         evaluator.process(data_samples=samples, data_batch=data)
-    return float(evaluator.evaluate(len(loader.dataset))[METRIC])
+    return find_accuracy(evaluator.evaluate(len(loader.dataset)))[1]
 
 
 def accuracies(config: str, checkpoint: str, work_dir: str) -> dict[str, float]:
@@ -56,7 +55,7 @@ def accuracies(config: str, checkpoint: str, work_dir: str) -> dict[str, float]:
     found = {loop: by_runner(cfg, checkpoint, loop) for loop in ('val', 'test')}
     found['DetInferencer'] = by_inferencer(cfg, checkpoint)
     exported = export_onnx(cfg, checkpoint, osp.join(work_dir, 'model.onnx'), nms=True, evaluate=True)
-    return found | {'ONNX Runtime': exported['metrics'][METRIC]}
+    return found | {'ONNX Runtime': find_accuracy(exported['metrics'])[1]}
 
 
 def main() -> None:

@@ -42,6 +42,10 @@ HOSTS = dict(
 
 
 ABSENT = 'is not installed'
+# Where torch is not there when mmcv is built, its set-up leaves the compiled part out, and says so in its log alone.
+RECOMPILE = ("mmcv lacks its compiled part: with torch installed, run pip install 'setuptools<81' wheel ninja, and pip "
+             'install --force-reinstall --no-deps --no-cache-dir --no-build-isolation mmcv (onedl-mmcv beside the '
+             "OneDL forks), or take a wheel of mmcv's for this very torch")
 
 
 @cache
@@ -70,9 +74,14 @@ def require(host: str, wanted_by: str) -> None:
     reason = missing(host)
     if reason is None:
         return
-    remedy = (f"install {host}, or beside OneDL's mmengine and mmcv {HOSTS[host].fork}" if reason == ABSENT else
-              'mend or reinstall it')
-    raise UserError(f'{wanted_by} needs {host} (for {HOSTS[host].purpose}), which {reason}; {remedy}.')
+    raise UserError(f'{wanted_by} needs {host} (for {HOSTS[host].purpose}), which {reason}; {remedy(host, reason)}.')
+
+
+def remedy(host: str, reason: str) -> str:
+    """What to do about a host that :func:`missing` finds unusable for that reason."""
+    if reason == ABSENT:
+        return f"install {host}, or beside OneDL's mmengine and mmcv {HOSTS[host].fork}"
+    return RECOMPILE if 'mmcv._ext' in reason else 'mend or reinstall it'
 
 
 def stand_in(registry: Registry, host: str, *names: str) -> None:

@@ -79,6 +79,20 @@ def test_an_absent_host_is_named_with_the_remedy(monkeypatch):
     hosts.check_scope(Config(dict(default_scope='mmengine')))
 
 
+def test_an_mmcv_without_its_compiled_part_is_named_with_the_remedy(monkeypatch):
+    def fail(name):
+        raise ModuleNotFoundError("No module named 'mmcv._ext'")
+
+    monkeypatch.setattr(hosts, 'import_module', fail)
+    hosts.missing.cache_clear()
+    try:
+        with pytest.raises(UserError, match="No module named 'mmcv._ext'.*mmcv lacks its compiled part: .*"
+                                            'pip install .*--no-build-isolation mmcv'):
+            hosts.require('mmdet', 'This test')
+    finally:
+        hosts.missing.cache_clear()
+
+
 def test_a_foreign_scope_is_refused_where_it_matters():
     with pytest.raises(UserError, match="default_scope='mmseg'.*mmdet, mmpretrain"):
         hosts.host_of(Config(dict(default_scope='mmseg')))

@@ -3,6 +3,7 @@ import argparse
 import atexit
 import os
 import os.path as osp
+import shlex
 import sys
 from collections.abc import Callable
 from typing import Optional
@@ -131,8 +132,8 @@ def start_processes(cfg: Config) -> None:
         UserError: A launcher that offers no way to, or that did not start this process.
     """
     if cfg.launcher == 'pytorch' and 'RANK' not in os.environ:
-        raise UserError('--launcher pytorch is for processes that torchrun starts; use bash tools/dist_train.sh '
-                        'CONFIG 2, or leave it out for one process.')
+        raise UserError('--launcher pytorch is for processes that torchrun starts; start them with torchrun '
+                        f'--nproc_per_node=2 {shlex.join(sys.argv)}, or leave it out for one process.')
     if cfg.launcher == 'none' or get_device() != 'cpu':
         return
     if cfg.launcher != 'pytorch':

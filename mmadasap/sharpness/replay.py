@@ -14,7 +14,7 @@ from torch import nn
 
 @dataclass(frozen=True)
 class RandomState:
-    """State of every generator a model may draw from: Python's, NumPy's and torch's."""
+    """State of the generators a model may draw from: Python's, NumPy's, and torch's of processors and CUDA devices."""
     python: Any
     numpy: Any
     torch_cpu: torch.Tensor

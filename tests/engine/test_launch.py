@@ -132,6 +132,14 @@ def test_a_launcher_that_needs_a_device_is_refused_without_one():
         start_processes(Config(dict(launcher='slurm')))
 
 
+def test_a_launcher_that_did_not_start_this_process_is_refused_with_the_command_that_would(monkeypatch):
+    monkeypatch.delenv('RANK', raising=False)
+    monkeypatch.setattr(sys, 'argv', ['tools/test.py', 'my config.py', 'a.pth', '--launcher', 'pytorch'])
+    with pytest.raises(UserError, match="torchrun --nproc_per_node=2 tools/test.py 'my config.py' a.pth --launcher "
+                                        'pytorch, or leave it out'):
+        start_processes(Config(dict(launcher='pytorch')))
+
+
 def test_auto_scale_lr():
     cfg = Config(dict(auto_scale_lr=dict(enable=False, base_batch_size=16)))
     set_auto_scale_lr(cfg)
