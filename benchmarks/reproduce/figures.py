@@ -4,6 +4,7 @@ import statistics
 from typing import Optional
 
 from matplotlib.figure import Figure
+from provenance import marked
 from tables import COST_BARS, CURVES, MARGINS, RUNS
 
 from mmadasap.evaluation import RobustnessResult
@@ -21,7 +22,7 @@ def figure_titles(results: dict) -> dict[str, str]:
              for name, pair in MARGINS.items() if seeds[name]}
     found |= {f'size-{name}.png': f'What survives against what is removed, {name}; hollow points are of one seed'
               for name in CURVES if _curves(results, name)}
-    return found | ({'cost.png': 'Training time'} if _bars(results) else {})
+    return found | ({'cost.png': 'Training time; † where torch has no fast bfloat16'} if _bars(results) else {})
 
 
 def draw_figures(results: dict, folder: str) -> list[str]:
@@ -56,7 +57,7 @@ def _curves(results: dict, name: str) -> dict[str, list[str]]:
 
 
 def _bars(results: dict) -> dict[str, str]:
-    return {label: run for label, run in COST_BARS.items() if _times(results, run)}
+    return {marked(label, results[run]): run for label, run in COST_BARS.items() if _times(results, run)}
 
 
 def _times(results: dict, run: str) -> list[tuple[float, float]]:

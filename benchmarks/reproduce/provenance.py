@@ -3,6 +3,7 @@ import hashlib
 import importlib.metadata
 import os
 import os.path as osp
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Optional
 
@@ -39,6 +40,16 @@ def versions() -> dict[str, str]:
     return library_versions() | {
         name: f'{distribution} {importlib.metadata.version(distribution)}' for name, distribution in names.items()} | {
             'commit': get_git_hash(digits=10)}
+
+
+def is_rounded(result: dict) -> bool:
+    """Whether a run was trained in mixed precision on a processor where torch multiplies bfloat16 in float32."""
+    return result.get('amp', False) and result.get('training', {}).get('native_bfloat16') is False
+
+
+def marked(label: str, seeds: Mapping[int, dict]) -> str:
+    """A run's label, with a dagger where times of its seeds are of such a processor."""
+    return f'{label} †' if any(map(is_rounded, seeds.values())) else label
 
 
 def _files(root: str) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Optional
 
 from claims import CLAIMS, Claim, describe, judge
 from figures import draw_figures, figure_titles, relative_time
+from provenance import is_rounded, marked
 from runs import RESULTS
 from tables import RUNS, TABLES, Table
 
@@ -113,7 +114,7 @@ def format_table(table: Table, results: Results) -> str:
             lines.append(f'| {label} |{f" {EMPTY} |" * (len(heads) + 1)}')
             continue
         cells = [cell(list(numbers(results, run, c).values()), HEADS[c][1]) for c in table.columns]
-        lines.append(f'| {label} | {len(results[run])} | {" | ".join(cells)} |')
+        lines.append(f'| {marked(label, results[run])} | {len(results[run])} | {" | ".join(cells)} |')
     return '\n'.join(lines)
 
 
@@ -146,8 +147,7 @@ def format_machines(results: Results) -> str:
 def _machine(result: dict) -> str:
     training = result.get('training', {})
     name = training.get('machine', result['machine'])['device']
-    is_rounded = result.get('amp') and training.get('native_bfloat16') is False
-    return f'{name} (bfloat16 by float32)' if is_rounded else name
+    return f'{name} (bfloat16 by float32)' if is_rounded(result) else name
 
 
 def render(results: Results, text: str) -> str:

@@ -82,6 +82,16 @@ def test_where_runs_were_trained_is_told():
     assert report.format_machines(results(*rows)) == '1 on measured, 1 on new, 1 on old, 1 on old (bfloat16 by float32)'
 
 
+def test_rows_with_times_of_a_processor_without_bfloat16_are_marked():
+    rows = [result(DENSE, seed, 0.5) | dict(amp=True) for seed in (0, 1)]
+    rows[0]['training'] = dict(native_bfloat16=True)
+    assert '| dense | 2 |' in report.format_table(report.TABLES['table4'], results(*rows))
+    rows[1]['training'] = dict(native_bfloat16=False)
+    assert '| dense † | 2 |' in report.format_table(report.TABLES['table4'], results(*rows))
+    rows[1]['amp'] = False
+    assert '†' not in report.format_table(report.TABLES['table4'], results(*rows))
+
+
 def test_figures(tmp_path):
     steps = dict(plain=1., before=2., after=1., masked=2.)
     rows = [result(run, seed, 0.5 + 0.1 * seed, **steps) for run in RUNS for seed in (0, 1)]
