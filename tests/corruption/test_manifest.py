@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -13,11 +14,20 @@ from mmadasap.fileio import file_digest
 SETTINGS = Settings(('fog', ), (1, ))
 
 
-@pytest.fixture
-def pair(tmp_path):
+@pytest.fixture(scope='module')
+def built(tmp_path_factory):
     """20 images: two chunks of records."""
-    write_shapes(str(tmp_path / 'voc'), train=1, test=20)
-    build(str(tmp_path / 'voc'), str(tmp_path / 'c'), SETTINGS, show_progress=False)
+    folder = tmp_path_factory.mktemp('built')
+    write_shapes(str(folder / 'voc'), train=1, test=20)
+    build(str(folder / 'voc'), str(folder / 'c'), SETTINGS, show_progress=False)
+    return folder
+
+
+@pytest.fixture
+def pair(built, tmp_path):
+    """A copy of it that a test may change."""
+    for name in ('voc', 'c'):
+        shutil.copytree(built / name, tmp_path / name, symlinks=True)
     return tmp_path / 'voc', tmp_path / 'c'
 
 

@@ -104,7 +104,7 @@ def test_the_scale_grows_once_a_step():
 @pytest.mark.parametrize('radius', [SAM, dict(type='AdaptiveRadius', rho_min=0.01, rho_max=0.1, score='taylor')])
 @pytest.mark.parametrize('asam', [False, True])
 def test_a_power_of_two_as_loss_scale_changes_nothing(radius, asam):
-    models = []
+    models, logged = [], []
     for scale in (1.0, 2.0**15):
         torch.manual_seed(0)
         model = ToyClassifier()
@@ -112,7 +112,10 @@ def test_a_power_of_two_as_loss_scale_changes_nothing(radius, asam):
         for _ in range(3):
             model.train_step(batch(), wrapper)
         models.append(values(model))
+        logged.append([wrapper.message_hub.get_scalar(f'train/{name}').current() for name in (
+            'grad_norm_at_w', 'grad_norm_at_w_eps', 'loss_at_w', 'loss_at_w_eps')])
     assert same(*models)
+    assert logged[0] == pytest.approx(logged[1], rel=1e-6)
 
 
 def test_the_second_pass_sees_the_perturbed_weights_under_autocast():

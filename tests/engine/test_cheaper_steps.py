@@ -69,3 +69,27 @@ def test_a_direction_from_before_a_stretch_of_plain_steps_is_not_reused():
         model.train_step(batch, wrapper)
         calls.append(len(model.seen))
     assert calls == [2, 3, 4, 6, 7]
+
+
+def test_a_direction_of_a_skipped_step_is_not_reused():
+    model = Quadratic(3.0, 4.0)
+    wrapper = AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), radius=SAM, interval=3)
+    calls = []
+    for first in (float('nan'), 1.0, 1.0):
+        model.train_step(dict(x=torch.tensor([first, 2.0], dtype=torch.float64)), wrapper)
+        calls.append(len(model.seen))
+    # The second step finds no direction and makes its own, which the third reuses.
+    assert wrapper.skipped_steps == 1 and calls == [2, 4, 5]
+    assert model.layer.weight.flatten().tolist() != [3.0, 4.0]
+
+
+def test_the_interval_counts_steps_and_not_micro_batches():
+    model = Quadratic(3.0, 4.0)
+    wrapper = AdaSAPOptimWrapper(
+        torch.optim.SGD(model.parameters(), lr=0.1), radius=SAM, interval=2, accumulative_counts=2)
+    calls = []
+    for _ in range(6):
+        model.train_step(dict(x=torch.tensor([1.0, 2.0], dtype=torch.float64)), wrapper)
+        calls.append(len(model.seen))
+    # Both micro-batches are replayed at the end of the first and the third step; the second makes one pass.
+    assert calls == [1, 4, 5, 6, 7, 10]

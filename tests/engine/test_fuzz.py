@@ -13,9 +13,10 @@ from mmadasap.engine.networks import load_network
 from mmadasap.engine.slim_config import write_config
 from mmadasap.pruning.specification import OUTPUT_WIDTHS
 from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
+from tests.seeds import seeds
 from tests.toys import make_runner
 
-SEEDS = range(8)
+SEEDS = seeds(3, 8)
 
 
 @pytest.fixture(scope='module')
@@ -139,7 +140,7 @@ def test_a_damaged_specification_in_a_config(run, tmp_path, kind, seed):
 
 
 @pytest.mark.parametrize('kind', sorted({*SPECS} - {'other_width', 'forgotten_module'}))
-@pytest.mark.parametrize('seed', range(4))
+@pytest.mark.parametrize('seed', seeds(1, 4))
 def test_a_damaged_specification_in_a_checkpoint_that_a_dense_config_adopts(run, tmp_path, kind, seed):
     checkpoint = torch.load(run / 'epoch_4.pth', weights_only=True)
     pattern = SPECS[kind](checkpoint['channel_pruning']['channels'], random.Random(seed))
@@ -234,7 +235,7 @@ CHECKPOINTS = (missing_key, other_rows, no_tensor, no_weights, without_weights, 
 
 
 @pytest.mark.parametrize('mutate', CHECKPOINTS)
-@pytest.mark.parametrize('seed', range(4))
+@pytest.mark.parametrize('seed', seeds(1, 4))
 def test_a_damaged_checkpoint(run, tmp_path, mutate, seed):
     checkpoint, pattern = mutate(torch.load(run / 'epoch_4.pth', weights_only=True), random.Random(seed))
     torch.save(checkpoint, tmp_path / 'c.pth')

@@ -9,6 +9,7 @@ import torch
 
 from mmadasap.engine.launch import run_tool
 from tests.engine.hooks.test_channel_pruning_hook import SGD, pruning
+from tests.seeds import seeds
 from tests.toys import make_runner
 
 TRAIN = runpy.run_path(str(Path(__file__).parents[2] / 'tools/train.py'))['main']
@@ -77,7 +78,7 @@ def test_a_missing_key(run, tmp_path, monkeypatch, name, paths):
         assert re.search(f'{named(path)} is missing', resume(run, tmp_path, tmp_path / 'c.pth', monkeypatch) or 'none')
 
 
-@pytest.mark.parametrize('seed', range(3))
+@pytest.mark.parametrize('seed', seeds(1, 3))
 @pytest.mark.parametrize('name, paths', [
     (MIDDLE, [*STATE, *MASKS, ('optimizer', ), ('param_schedulers', ), ('ema_state_dict', )]),
     (AFTER, [*STATE, ('channel_pruning', 'masks'), ('optimizer', ), ('param_schedulers', ), ('ema_state_dict', )])])
@@ -223,7 +224,7 @@ WITHIN = (unknown_group, missing_group, short_mask, no_mask, neither_masks_nor_w
           short_sums)
 
 
-@pytest.mark.parametrize('seed', range(4))
+@pytest.mark.parametrize('seed', seeds(1, 4))
 @pytest.mark.parametrize('name, mutate', [
     *[(name, mutate) for mutate in BOTH for name in (MIDDLE, AFTER)], *[(MIDDLE, mutate) for mutate in WITHIN]])
 def test_another_damage(run, tmp_path, monkeypatch, name, mutate, seed):

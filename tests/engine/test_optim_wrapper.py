@@ -120,8 +120,21 @@ def test_frozen_layers_stay_and_the_rest_trains():
     frozen = model.net.stem.weight.clone()
     wrapper = AdaSAPOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), radius=ADAPTIVE)
     data = ToyData()
+    before = values(model)
     model.train_step(dict(inputs=data.images, labels=data.labels), wrapper)
     assert torch.equal(model.net.stem.weight, frozen)
+    assert all(not torch.equal(p, before[name]) for name, p in model.named_parameters()
+               if p.requires_grad and p.dim() > 1)
+
+
+def test_asam_scores_neurons_by_the_gradient_itself():
+    # w = (1, 3), g = (10, 3): |w g| = 10 > 9, so the first has the small radius. Of T g = (20, 12), with T = |w| + 1,
+    # |w T g| = 20 < 36 would be the other way round.
+    model = Quadratic(1.0, 3.0)
+    radius = dict(type='AdaptiveRadius', rho_min=0.1, rho_max=0.5, score='taylor')
+    one_step(model, (10.0, 1.0), radius=radius, asam=True, eta=1.0)
+    norm = (20**2 + 12**2)**0.5
+    assert model.seen[1] == pytest.approx([1 + 0.1 * 2 * 20 / norm, 3 + 0.5 * 4 * 12 / norm])
 
 
 def test_a_new_radius_takes_effect_at_the_next_cycle():

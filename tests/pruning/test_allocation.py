@@ -37,7 +37,7 @@ def brute_force(values, terms, capacity):
 @pytest.mark.parametrize('seed', range(5))
 def test_equals_brute_force_and_is_never_below_halp(seed):
     generator = np.random.default_rng(seed)
-    for _ in range(100):
+    for i in range(100):
         values, terms, capacity = random_network(generator)
         current = [len(v) - 1 for v in values]
         found = allocate(values, terms, capacity, current)
@@ -45,7 +45,8 @@ def test_equals_brute_force_and_is_never_below_halp(seed):
         assert found.cost == problem.cost(found.choice) <= capacity
         assert found.value == problem.value(found.choice) == pytest.approx(brute_force(values, terms, capacity))
         assert found.gap <= 2e-9 and found.bound >= found.value
-        for baseline in (allocate_halp, allocate_repriced):
+        # They take five times as long.
+        for baseline in (allocate_halp, allocate_repriced) if i % 5 == 0 else ():
             try:
                 halp = baseline(values, terms, current, capacity)
             except ValueError:

@@ -135,7 +135,11 @@ def test_state_goes_on():
         p.grad = torch.ones_like(p)
     first, second = TaylorImportance('none'), TaylorImportance('none')
     first.observe(net, groups)
+    # What was used once is dropped at the next gradient, by either.
+    first.scores(net, groups, full_channels(groups))
     second.load_state_dict(first.state_dict())
+    for p in net.parameters():
+        p.grad = torch.rand_like(p)
     for importance in (first, second):
         importance.observe(net, groups)
     a, b = (i.scores(net, groups, full_channels(groups))['0'] for i in (first, second))

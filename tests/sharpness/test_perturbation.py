@@ -82,19 +82,23 @@ def test_neuron_scope_gives_every_neuron_its_whole_radius():
     w, b = nn.Parameter(torch.randn(4, 3)), nn.Parameter(torch.randn(4))
     w.grad, b.grad = torch.randn(4, 3), torch.randn(4)
     w.grad[2], b.grad[2] = 0, 0
-    eps_w, eps_b = perturb(
-        Neurons((NeuronLayer(w, (b, ), (True, )), ), (), ()), UniformRadius(0.7), norm_scope='neuron')
+    loose = nn.Parameter(torch.randn(5))
+    loose.grad = torch.randn(5)
+    eps_w, eps_b, eps_loose = perturb(
+        Neurons((NeuronLayer(w, (b, ), (True, )), ), (loose, ), (False, )), UniformRadius(0.7), norm_scope='neuron')
     sizes = (eps_w.square().sum(1) + eps_b.square()).sqrt()
     torch.testing.assert_close(sizes, torch.tensor([0.7, 0.7, 0.0, 0.7]))
+    torch.testing.assert_close(eps_loose.norm(), torch.tensor(0.7))
 
 
+@pytest.mark.parametrize('policy', [UniformRadius(0.5), AdaptiveRadius(0.1, 0.5)])
 @pytest.mark.parametrize('norm_scope', ['global', 'neuron'])
 @pytest.mark.parametrize('eta', [None, 0.01])
-def test_a_zero_gradient_gives_no_perturbation(norm_scope, eta):
+def test_a_zero_gradient_gives_no_perturbation(policy, norm_scope, eta):
     neurons = toy()
     for t in neurons.tensors():
         t.grad.zero_()
-    for e in perturb(neurons, UniformRadius(0.5), eta, norm_scope):
+    for e in perturb(neurons, policy, eta, norm_scope):
         assert torch.equal(e, torch.zeros_like(e))
 
 

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,17 @@ def tool(name, *args, cwd, check=True):
                            capture_output=True, env=os.environ | dict(CI='true', PYTHONPATH=str(ROOT)))
     assert not check or found.returncode == 0, found.stderr[-3000:]
     return found
+
+
+def refusal(name, args, cwd, monkeypatch):
+    """The one sentence a tool ends with, with exit code 1; in this process, for others take their time to start."""
+    monkeypatch.chdir(cwd)
+    monkeypatch.setattr('sys.argv', [name, *map(str, args)])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
+    # A text as exit code is printed to stderr, and the code is 1.
+    assert isinstance(caught.value.code, str) and '\n' not in caught.value.code
+    return caught.value.code
 
 
 def small(data):
@@ -129,9 +141,8 @@ def test_stored_and_on_the_fly_and_any_number_of_workers_give_one_table(guesser)
 @pytest.mark.parametrize('args, message', [
     (['--severities', 0], 'severity=0 is the clean data set itself'),
     (['--stored', 'c', '--seed', 1], '--seed 1 is for corruptions made on the fly')])
-def test_what_has_no_effect_on_robustness_is_refused(tmp_path, args, message):
-    found = tool('test_robustness.py', DENSE, 'x.pth', *args, cwd=tmp_path, check=False)
-    assert found.returncode == 1 and message in found.stderr and 'Traceback' not in found.stderr
+def test_what_has_no_effect_on_robustness_is_refused(tmp_path, monkeypatch, args, message):
+    assert message in refusal('test_robustness.py', [DENSE, 'x.pth', *args], tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
@@ -311,9 +322,5 @@ def test_a_truncated_checkpoint_is_one_sentence_from_every_tool(trained, tmp_pat
     ('inspect_slim.py', ['nowhere.pth'], "Error: There is no checkpoint 'nowhere.pth'"),
     ('quickstart.py', ['--data', 'nowhere'], "Error: There is no data folder 'nowhere'"),
 ])
-def test_errors_are_one_line_and_exit_code_1(name, args, message, tmp_path):
-    found = tool(name, *args, cwd=tmp_path, check=False)
-    assert found.returncode == 1
-    last = found.stderr.strip().splitlines()[-1]
-    assert re.match(message, last), found.stderr[-2000:]
-    assert 'Traceback' not in found.stderr
+def test_errors_are_one_line_and_exit_code_1(name, args, message, tmp_path, monkeypatch):
+    assert re.match(message, refusal(name, args, tmp_path, monkeypatch))
