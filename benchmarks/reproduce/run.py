@@ -3,7 +3,8 @@
     python benchmarks/reproduce/run.py table4 --seeds 0 1 2 --only 'AdaSAP_P, 20' 'magnitude + SAM, 20'
 
 A run whose result is there is left alone; a killed one goes on from its last checkpoint, finished cells of its
-evaluation are kept. report.py makes the tables and figures.
+evaluation are kept. Pruned runs train the dense network they start from first, unless starts/ holds its weights.
+report.py makes the tables and figures.
 """
 import argparse
 import json
@@ -49,7 +50,7 @@ def run_once(run: Run, seed: int, device: str) -> None:
         command=f'python benchmarks/reproduce/run.py {run.name} --seeds {seed}')
     trained = train(run, seed, device, RUNS)
     about |= dict(peak_memory_bytes=trained['peak_memory_bytes'], training={
-        key: trained[key] for key in ('devices', 'machine', 'versions', 'native_bfloat16') if key in trained})
+        key: trained[key] for key in ('devices', 'machine', 'versions', 'native_bfloat16', 'start') if key in trained})
     start = time.monotonic()
     about |= measure(run, cfg)
     write_json(run.result_path(seed), about | dict(measuring_seconds=time.monotonic() - start))

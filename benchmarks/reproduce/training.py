@@ -17,12 +17,13 @@ import torch
 from mmengine.config import Config
 from provenance import versions
 from runs import Run, checkpoint_path, resolve, training_hash
+from starts import published_start
 
 from mmadasap.bfloat16 import has_bfloat16
 from mmadasap.engine.resumption import is_finished
 from mmadasap.engine.slim_config import write_config
 from mmadasap.errors import UserError
-from mmadasap.fileio import write_json
+from mmadasap.fileio import file_digest, write_json
 from mmadasap.latency import describe_machine
 
 # glibc gives the memory of large tensors back at every step and clears it anew: a seventh of the time of training.
@@ -32,7 +33,8 @@ KEEP_MEMORY = {'MALLOC_MMAP_THRESHOLD_': str(2**32), 'MALLOC_TRIM_THRESHOLD_': s
 def train(run: Run, seed: int, device: str, runs: Mapping[str, Run]) -> dict:
     """Trains, or goes on; a finished training is left as it is.
 
-    So is the run it starts from, before it: its checkpoint is not there on a clean checkout.
+    So is the run it starts from, before it, unless its weights come with the repository: its checkpoint is not there
+    on a clean checkout.
 
     Args:
         run: The run.
@@ -42,19 +44,26 @@ def train(run: Run, seed: int, device: str, runs: Mapping[str, Run]) -> dict:
 
     Returns:
         What is known of it: 'hash' of its config, 'peak_memory_bytes' (None where the system does not tell), and, as
-        far as they were noted when it began, 'devices', 'machine', 'versions' and, on a processor, 'native_bfloat16':
-        without, its mixed precision multiplies in float32.
+        far as they were noted when it began, 'devices', 'machine', 'versions', on a processor 'native_bfloat16'
+        (without, its mixed precision multiplies in float32), and 'start', the first digits of the SHA-256 of the file
+        of weights it starts from.
 
     Raises:
         UserError: Training failed, or the folder holds the training of another config or one begun on other devices.
     """
     start = None
     if run.start is not None:
-        train(runs[run.start], seed, device, runs)
-        start = checkpoint_path(resolve(runs[run.start], seed))
+        start = _start(runs[run.start], seed, device, runs)
     cfg = resolve(run, seed, start)
     with alone(cfg.work_dir) as lock:
         return _train(cfg, training_hash(run, seed, runs), run.amp, device, lock)
+
+
+def _start(run: Run, seed: int, device: str, runs: Mapping[str, Run]) -> str:
+    published = published_start(run, seed)
+    if published is None:
+        train(run, seed, device, runs)
+    return published or checkpoint_path(resolve(run, seed))
 
 
 def _train(cfg: Config, mine: str, amp: bool, device: str, lock: int) -> dict:
@@ -85,7 +94,8 @@ def _begin(cfg: Config, mine: str, device: str) -> dict:
     if osp.exists(checkpoint_path(cfg)):
         return dict(hash='unknown', peak_memory_bytes=None)
     return dict(hash=mine, peak_memory_bytes=None, devices=_devices(device), machine=describe_machine(),
-                versions=versions(), native_bfloat16=has_bfloat16() if device == 'cpu' else None)
+                versions=versions(), native_bfloat16=has_bfloat16() if device == 'cpu' else None,
+                start=cfg.load_from and file_digest(cfg.load_from)[:16])
 
 
 def _devices(device: str) -> str:

@@ -1,6 +1,7 @@
 """A dense and a pruned run from their configs to their results, through tools/train.py."""
 import json
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -13,15 +14,18 @@ import measure
 import pytest
 import run as runner
 import runs
+import starts
+import torch
 from mmpretrain.datasets.categories import CIFAR10_CATEGORIES
 from provenance import data_hash
 from run import run_once, warn_if_changed
 from runs import resolve, training_hash
+from starts import publish_start, published_start
 from training import alone, train
 
 from mmadasap.corruption.versions import library_versions
 from mmadasap.errors import UserError
-from mmadasap.fileio import write_json
+from mmadasap.fileio import file_digest, write_json
 from tests.datasets.image_folders import write_images
 
 ROOT = Path(__file__).parents[3]
@@ -133,6 +137,24 @@ def test_a_trained_run_is_measured_without_training_again(setting, monkeypatch):
     again = json.loads(Path(dense.result_path(0)).read_text())
     assert last.stat().st_mtime_ns == before and all(
         again[key] == whole[key] for key in ('test', 'train', 'cost', 'peak_memory_bytes'))
+
+
+@pytest.mark.slow
+def test_a_pruned_run_starts_from_published_weights_where_its_start_is_not_trained_here(setting, monkeypatch, tmp_path):
+    monkeypatch.setattr(starts, 'STARTS', str(tmp_path / 'starts'))
+    dense, slim = cifar.dense(setting), cifar.pruned(setting, 'adasap-p', 50)
+    every = {run.name: run for run in (dense, slim)}
+    with pytest.raises(UserError, match='epoch_2.pth is not there, or not whole; .*run.py toy_dense --seeds 0 trains'):
+        publish_start(dense, 0)
+    train(dense, 0, 'cpu', every)
+    path = publish_start(dense, 0)
+    assert published_start(dense, 0) is None
+    weights = torch.load(runs.checkpoint_path(resolve(dense, 0)))['state_dict']
+    shutil.rmtree(dense.work_dir(0))
+    found = train(slim, 0, 'cpu', every)
+    assert not Path(dense.work_dir(0)).exists() and found['start'] == file_digest(path)[:16]
+    for name, value in torch.load(path, weights_only=True)['state_dict'].items():
+        torch.testing.assert_close(value.to(weights[name].dtype), weights[name], rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.slow
