@@ -104,7 +104,7 @@ def trace_groups(model: nn.Module,
     return [
         replace(
             group,
-            protected=next(_reasons(group, outputs_of, protect, fixed, hidden), None),
+            protected=next(_reasons(group, outputs_of, protect, fixed, hidden, layers), None),
             leaves=not outputs_of.isdisjoint(group.modules('out'))) for group in groups
     ]
 
@@ -154,11 +154,16 @@ def _to_group(graph: tp.DependencyGraph, found, names: dict[nn.Module, str],
     return ChannelGroup(names[root], graph.get_out_channels(root), tuple(members), reason)
 
 
-def _may_read(layer: nn.Module, width: int) -> bool:
-    """Whether a layer could read a feature map of this many channels, flattened or not."""
+def _may_read(layer: nn.Module, group: ChannelGroup, layers: dict[str, nn.Module]) -> bool:
+    """Whether a layer could read what this group writes, flattened or not, alone or as others read it: concatenated."""
+    widths = {group.width} | {_read_width(layers[name]) for name in group.modules('in') if name in layers}
     if isinstance(layer, nn.Linear):
-        return layer.in_features % width == 0
-    return layer.in_channels == width
+        return any(layer.in_features % width == 0 for width in widths)
+    return layer.in_channels in widths
+
+
+def _read_width(layer: nn.Module) -> int:
+    return layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
 
 
 def _unsupported(module: nn.Module, name: str) -> Optional[str]:
@@ -170,7 +175,7 @@ def _unsupported(module: nn.Module, name: str) -> Optional[str]:
 
 
 def _reasons(group: ChannelGroup, outputs: set[str], protect: Sequence[str], frozen: set[str],
-             hidden: dict[str, nn.Module]) -> Iterator[str]:
+             hidden: dict[str, nn.Module], layers: dict[str, nn.Module]) -> Iterator[str]:
     """Why a group must keep its channels, the plainest reason first."""
     written = group.modules('out')
     yield from (f'{layer} is an output of the network' for layer in written if layer in outputs)
@@ -180,4 +185,4 @@ def _reasons(group: ChannelGroup, outputs: set[str], protect: Sequence[str], fro
         yield group.protected
     yield from (f'{layer} is frozen' for layer in written if layer in frozen)
     yield from (f'{name}, which the traced pass does not run, may read these channels'
-                for name, layer in hidden.items() if _may_read(layer, group.width))
+                for name, layer in hidden.items() if _may_read(layer, group, layers))

@@ -72,6 +72,24 @@ def test_a_convolution_with_one_output_channel_protects_nothing_it_reads():
     assert groups_of(Objectness())['stem'].protected is None
 
 
+def test_what_a_layer_only_training_runs_may_read_concatenated_is_whole():
+
+    class Auxiliary(nn.Module):
+
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = nn.Conv2d(3, 8, 1), nn.Conv2d(3, 8, 1), nn.Conv2d(16, 6, 1)
+            self.d, self.aux = nn.Conv2d(6, 4, 1), nn.Conv2d(16, 4, 1)
+
+        def forward(self, x):
+            x = torch.cat([self.a(x), self.b(x)], 1)
+            return (self.d(self.c(x)), self.aux(x)) if self.training else self.d(self.c(x))
+
+    groups = groups_of(Auxiliary())
+    assert groups['c'].protected is None
+    assert all(groups[name].protected.startswith('aux, which the traced pass does not run') for name in 'ab')
+
+
 def test_layers_that_read_outputs_alone_hold_no_group():
 
     class TwoStages(nn.Module):
