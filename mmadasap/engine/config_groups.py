@@ -37,5 +37,5 @@ def _protected(cfg: Config) -> tuple[str, ...]:
     for hook in cfg.get('custom_hooks') or []:
         if type_name(hook) == ChannelPruningHook.__name__:
             settings = {name: value for name, value in hook.items() if name not in ('type', 'priority')}
-            return build_from(ChannelPruningHook, 'ChannelPruningHook', settings).protect
+            return build_from(ChannelPruningHook, 'ChannelPruningHook', settings).plan.protect
     return ()

@@ -6,10 +6,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import Optional
 
-import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.runner import IterBasedTrainLoop
 
 from mmadasap.engine.checkpoint import checkpoint_channels
 from mmadasap.engine.host import (
@@ -20,8 +18,6 @@ from mmadasap.engine.host import (
     forget_best,
     from_first_rank,
     hold_stopping,
-    image_channels,
-    raw_outputs,
     refresh,
     rewrap,
 )
@@ -29,16 +25,14 @@ from mmadasap.engine.latency_log import load_table, log_times
 from mmadasap.engine.optimizer_steps import around_steps
 from mmadasap.engine.origin import record_origin
 from mmadasap.engine.plain_checkpoint import make_plain, make_resumable
+from mmadasap.engine.pruning_plan import PruningPlan
 from mmadasap.engine.resumption import check_resumable, due_of, masks_of
 from mmadasap.engine.slim_config import slim_config, write_config
-from mmadasap.errors import UserError, build_from
+from mmadasap.errors import UserError
 from mmadasap.latency import LatencyTable
 from mmadasap.pruning import (
-    Allocator,
-    Budget,
     ChannelPruner,
     PruningSchedule,
-    build_importance,
     channel_spec,
     format_groups,
     rebuild,
@@ -86,21 +80,8 @@ class ChannelPruningHook(Hook):
                  allocator: Optional[dict] = None,
                  latency_table: Optional[str] = None,
                  protect: Sequence[str] = ('backbone.conv1', )):
-        self.input_size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
-        self.budget = build_from(Budget, 'budget', budget)
-        PruningSchedule.check_phase(begin, end, interval)
-        self._phase = (begin, end, interval)
-        self.by_epoch = by_epoch
-        self.importance = build_importance(importance)
-        if isinstance(protect, str):
-            raise UserError(f"ChannelPruningHook: protect={protect!r} must be several names; write ({protect!r}, ).")
-        self.protect = tuple(protect)
-        self.allocator = None if allocator is None else dict(allocator)
-        build_from(Allocator, 'allocator', self.allocator or {})
-        self.latency_table = latency_table
-        if (self.budget.cost == 'latency') != (latency_table is not None):
-            raise UserError(f'budget: cost={self.budget.cost!r} with latency_table={latency_table!r}; a budget of '
-                            'latency needs a table from tools/build_latency_table.py, and no other takes one.')
+        self.plan = PruningPlan(input_size, budget, begin, end, interval, by_epoch, importance, allocator,
+                                latency_table, protect)
         self._table: Optional[LatencyTable] = None
         self.schedule: Optional[PruningSchedule] = None
         self.channels: Optional[dict] = None
@@ -113,7 +94,7 @@ class ChannelPruningHook(Hook):
     def before_train(self, runner) -> None:
         """Fixes the schedule, traces the model and checks that the budget can be met."""
         check_prunable(runner)
-        self.schedule = self._make_schedule(runner)
+        self.schedule = self.plan.schedule(runner)
         if not runner._resume:
             self._parent = runner._load_from
         if self.schedule.is_over(runner.iter) and self._due is None:
@@ -122,9 +103,9 @@ class ChannelPruningHook(Hook):
                                 f'(end={self.schedule.end}), from a checkpoint without a pruned network; resume from '
                                 'a checkpoint of this run, or use load_from to start anew.')
             return
-        if self.latency_table is not None:
-            self._table = load_table(self.latency_table, runner.logger)
-        self._pruner = self._make_pruner(bare_model(runner.model))
+        if self.plan.latency_table is not None:
+            self._table = load_table(self.plan.latency_table, runner.logger)
+        self._pruner = self.plan.pruner(bare_model(runner.model), self._table)
         runner.logger.info(f'Channel groups:\n{format_groups(self._pruner.groups)}')
         if self._resumed is not None:
             self._pruner.load_state_dict(self._resumed)
@@ -156,7 +137,7 @@ class ChannelPruningHook(Hook):
         """
         masks = None if self._pruner is None else self._pruner.state_dict()
         checkpoint['channel_pruning'] = dict(
-            masks=masks, channels=self.channels, budget=asdict(self.budget), parent=self._parent, due=self._due)
+            masks=masks, channels=self.channels, budget=asdict(self.plan.budget), parent=self._parent, due=self._due)
         if self.channels is not None and 'model' in runner.cfg:
             text = self._slim_config(runner).pretty_text
             checkpoint['meta']['cfg'] = text
@@ -183,26 +164,6 @@ class ChannelPruningHook(Hook):
             state = checkpoint['channel_pruning']
             self._resumed, self._parent, self._due = masks_of(state), state.get('parent'), due_of(state)
 
-    def _make_schedule(self, runner) -> PruningSchedule:
-        begin, end, interval = self._phase
-        if self.by_epoch:
-            if isinstance(runner.train_loop, IterBasedTrainLoop):
-                raise UserError(f'ChannelPruningHook: begin={begin} and end={end} count epochs, and training counts '
-                                'iterations; set by_epoch=False and give them in iterations.')
-            return PruningSchedule.of_epochs(begin, end, interval, len(runner.train_dataloader), runner.max_epochs)
-        return PruningSchedule.of_iterations(begin, end, interval, runner.max_iters)
-
-    def _make_pruner(self, model) -> ChannelPruner:
-        tensor = next(model.parameters())
-        example = torch.zeros(1, image_channels(model), *self.input_size, device=tensor.device, dtype=tensor.dtype)
-        return ChannelPruner(model, example, raw_outputs, self.budget, self.importance, self.protect,
-                             self._make_allocator(), self._table)
-
-    def _make_allocator(self) -> Optional[Allocator]:
-        if self._table is None:
-            return None if self.allocator is None else Allocator(**self.allocator)
-        return Allocator(**(dict(block=self._table.block) | (self.allocator or {})))
-
     def _observe(self, runner) -> None:
         if runner.iter >= self.schedule.begin:
             self._pruner.observe()
@@ -214,8 +175,8 @@ class ChannelPruningHook(Hook):
         pruner.mask()
         pruner.mask_state(runner.optim_wrapper.optimizer, [a.module for a in averaged_models(runner)])
         gap = '' if pruner.allocation is None else f', at most {pruner.allocation.gap:.2%} from the best value'
-        runner.logger.info(f'Pruned to {self.budget.cost} {pruner.cost(pruner.kept):.5g} of {pruner.dense:.5g} (budget '
-                           f'{budget:.5g}{gap}); kept {pruner.summary()}')
+        runner.logger.info(f'Pruned to {self.plan.budget.cost} {pruner.cost(pruner.kept):.5g} of {pruner.dense:.5g} '
+                           f'(budget {budget:.5g}{gap}); kept {pruner.summary()}')
 
     def _make_slim(self, runner) -> None:
         for handle in self._handles:
@@ -237,9 +198,9 @@ class ChannelPruningHook(Hook):
             path = write_config(self._slim_config(runner), osp.join(runner.work_dir, 'slim.py'))
             runner.logger.info(f'The slim config is {path}.')
         if masked is not None:
-            log_times(dict(masked=masked, slim=pruner.model), self._table, self.input_size, runner.logger)
+            log_times(dict(masked=masked, slim=pruner.model), self._table, self.plan.input_size, runner.logger)
 
     def _slim_config(self, runner) -> Config:
         cfg = slim_config(runner.cfg, self.channels)
-        record_origin(cfg, self.budget, self._parent)
+        record_origin(cfg, self.plan.budget, self._parent)
         return cfg

@@ -103,28 +103,6 @@ def test_masks_hold_through_the_phase(tmp_path, wrapper):
     assert all(watch.clean)
 
 
-def test_the_radius_is_swapped_when_the_phase_ends(tmp_path):
-    runner = make_runner(tmp_path, SAM, [pruning(), UNIFORM], epochs=4)
-    seen = []
-
-    class Radius(Hook):
-        priority = 'LOWEST'
-
-        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-            seen.append(type(runner.optim_wrapper.radius).__name__)
-
-    runner.register_hook(Radius())
-    runner.train()
-    assert seen == ['AdaptiveRadius'] * 8 + ['UniformRadius'] * 4
-
-
-def test_without_a_radius_steps_are_plain_once_the_network_is_slim(tmp_path):
-    runner = make_runner(tmp_path, SAM, [pruning(), dict(type='mmadasap.SharpnessPhaseHook', radius=None)], epochs=4)
-    runner.train()
-    # Of four epochs of three iterations each, the last is after the phase.
-    assert runner.model.loss_calls == 2 * 9 + 3
-
-
 def test_a_phase_counted_in_iterations_is_the_one_counted_in_epochs(tmp_path):
     def train(folder, hook, sampler, loop):
         loader = dict(dataset=dict(type='ToyData'), batch_size=4, num_workers=0, sampler=dict(
@@ -218,18 +196,6 @@ def test_a_budget_of_everything_keeps_every_channel(tmp_path):
     assert runner.model.net.conv1.out_channels == 6 and runner.model.net.stem.out_channels == 8
 
 
-@pytest.mark.parametrize('kwargs, message', [
-    (dict(protect='net.stem'), r"protect='net.stem' must be several names; write \('net.stem', \)"),
-    (dict(begin='2'), "whole numbers from 0, but begin='2'"),
-    (dict(interval=1.5), 'interval=1.5 must be a whole number of iterations'),
-])
-def test_wrong_arguments_are_one_sentence(kwargs, message):
-    settings = pruning(**kwargs)
-    settings.pop('type')
-    with pytest.raises(UserError, match=message):
-        ChannelPruningHook(**settings)
-
-
 def test_pruning_a_slim_network_again_keeps_all_its_widths(tmp_path):
     first = make_runner(tmp_path / 'a', SGD, [pruning()], epochs=3)
     first.train()
@@ -281,37 +247,6 @@ def test_nothing_is_left_of_masks_after_surgery(tmp_path):
     assert not optimizer._optimizer_step_pre_hooks and not optimizer._optimizer_step_post_hooks
 
 
-@pytest.mark.parametrize('kwargs, message', [
-    (dict(keep=0), 'keep=0'),
-    (dict(keep=1.5), 'keep=1.5'),
-    (dict(begin=3, end=3), 'begin=3 and end=3'),
-])
-def test_wrong_arguments_are_refused_at_construction(kwargs, message):
-    cfg = pruning(**kwargs)
-    cfg.pop('type')
-    with pytest.raises(UserError, match=message):
-        ChannelPruningHook(**cfg)
-
-
-@pytest.mark.parametrize('kwargs, message', [
-    (dict(end=9), 'ends after epoch 9, but training has only 4'),
-    (dict(interval=7), 'interval=7'),
-    (dict(keep=0.001), 'budget of .* cannot be met.*raise the budget'),
-    (dict(protect=['backbone.conv1']), "protect='backbone.conv1' is no module"),
-])
-def test_what_does_not_fit_the_run_is_refused_before_the_first_step(tmp_path, kwargs, message):
-    runner = make_runner(tmp_path, SGD, [pruning(**kwargs)], epochs=4)
-    with pytest.raises(UserError, match=message):
-        runner.train()
-    assert runner.iter == 0
-
-
-def test_epochs_are_refused_where_training_counts_iterations(tmp_path):
-    runner = make_runner(tmp_path, SGD, [pruning(0, 1)], train_cfg=dict(by_epoch=False, max_iters=8))
-    with pytest.raises(UserError, match='begin=0 and end=1 count epochs, and training counts iterations'):
-        runner.train()
-
-
 def test_several_optimizers_are_refused(tmp_path):
     runner = make_runner(tmp_path, SGD, [pruning()])
     runner.optim_wrapper = OptimWrapperDict(
@@ -337,13 +272,6 @@ def test_settings_that_hide_layers_are_refused(tmp_path, setting):
         make_runner(tmp_path, SGD, [pruning()], epochs=4, **setting).train()
 
 
-def test_a_network_of_grey_images_is_pruned(tmp_path):
-    grey = dict(dataset=dict(type='ToyData', colors=1), batch_size=4, num_workers=0, sampler=dict(
-        type='DefaultSampler', shuffle=True), collate_fn=dict(type='default_collate'))
-    model = make_runner(tmp_path, SGD, [pruning()], dict(colors=1), epochs=4, train_dataloader=grey).train()
-    assert model.net.stem.in_channels == 1 and model.net.stem.out_channels < 8
-
-
 def test_training_is_not_stopped_early_before_the_network_is_slim(tmp_path):
     # Accuracy falls at every validation; by itself the hook would stop after the second.
     stopping = dict(type='EarlyStoppingHook', monitor='accuracy', patience=1, rule='greater')
@@ -361,15 +289,6 @@ def test_resuming_past_the_phase_without_a_pruned_network_is_refused(tmp_path):
                          load_from=str(tmp_path / 'epoch_4.pth'))
     with pytest.raises(UserError, match='Training resumes at iteration 12'):
         runner.train()
-
-
-@pytest.mark.parametrize('wrapper, hooks, message', [
-    (SGD, [pruning(), UNIFORM], 'needs an optim wrapper with a radius, but this run has OptimWrapper'),
-    (SAM, [UNIFORM], 'this run has no ChannelPruningHook'),
-])
-def test_a_phase_hook_without_its_partners_is_refused(tmp_path, wrapper, hooks, message):
-    with pytest.raises(UserError, match=message):
-        make_runner(tmp_path, wrapper, hooks, epochs=4).train()
 
 
 def test_two_runs_agree_to_the_bit(tmp_path):
