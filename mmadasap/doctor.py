@@ -1,5 +1,7 @@
 """Whether what a run needs is installed and works, with the remedy where it does not."""
 import platform
+import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,8 +14,9 @@ from mmadasap.errors import brief
 # Import name -> what to install, beside the hosts.
 REQUIRED = dict(
     torch='torch', numpy='numpy', cv2='opencv-python-headless', scipy='scipy', matplotlib='matplotlib', rich='rich',
-    torch_pruning="'torch-pruning>=1.6.1,<1.7'", imagecorruptions='imagecorruptions-imaug',
-    mmengine="mmengine (onedl-mmengine beside OneDL's forks)", mmcv="mmcv (onedl-mmcv beside OneDL's forks)")
+    torch_pruning='torch-pruning', imagecorruptions='imagecorruptions-imaug',
+    mmengine="mmengine  # onedl-mmengine beside OneDL's forks",
+    mmcv="--no-build-isolation mmcv  # onedl-mmcv beside OneDL's forks")
 OPTIONAL = dict(onnx='writes ONNX files', onnxruntime='runs them')
 
 
@@ -32,9 +35,9 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Looks at libraries, mmcv's compiled part, hosts and the device, by importing them."""
+    """Looks at libraries, hosts and the device, by importing them; mmcv's compiled part is what a host imports."""
     libraries = [_library(name, install) for name, install in REQUIRED.items()]
-    found = [Finding('python', platform.python_version()), *libraries]
+    found = [Finding('python', platform.python_version()), *libraries, *_requirements()]
     if any(finding.remedy for finding in libraries):
         # What is below would fail for the same reason.
         return found
@@ -56,8 +59,16 @@ def _library(name: str, install: str) -> Finding:
     try:
         import_module(name)
     except Exception as error:
-        return Finding(name, f'{_version(name)} cannot be imported ({brief(error)})', f'mend or reinstall {install}')
+        return Finding(name, f'{_version(name)} cannot be imported ({brief(error)})',
+                       f'pip install --force-reinstall --no-deps {install}')
     return Finding(name, _version(name))
+
+
+def _requirements() -> list[Finding]:
+    """What pip finds wrong with the versions this package asks for, where it is installed itself."""
+    checked = subprocess.run([sys.executable, '-m', 'pip', 'check'], text=True, capture_output=True)
+    return [Finding('mmadasap', line, 'install what it asks for: pip install . in its checkout')
+            for line in checked.stdout.splitlines() if line.startswith('mmadasap ')]
 
 
 def _version(name: str) -> str:

@@ -1,5 +1,6 @@
 """The host libraries, mmdet and mmpretrain: either may be absent, and where their tools differ."""
 import os.path as osp
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -43,9 +44,9 @@ HOSTS = dict(
 
 ABSENT = 'is not installed'
 # Where torch is not there when mmcv is built, its set-up leaves the compiled part out, and says so in its log alone.
-RECOMPILE = ("mmcv lacks its compiled part: with torch installed, run pip install 'setuptools<81' wheel ninja, and pip "
-             'install --force-reinstall --no-deps --no-cache-dir --no-build-isolation mmcv (onedl-mmcv beside the '
-             "OneDL forks), or take a wheel of mmcv's for this very torch")
+RECOMPILE = ("mmcv lacks its compiled part, or it is of another torch: with torch installed, run pip install 'setuptools<81' "
+             'wheel ninja, and pip install --force-reinstall --no-deps --no-cache-dir --no-build-isolation mmcv '
+             "(onedl-mmcv beside the OneDL forks), or take a wheel of mmcv's for this very torch")
 
 
 @cache
@@ -81,7 +82,9 @@ def remedy(host: str, reason: str) -> str:
     """What to do about a host that :func:`missing` finds unusable for that reason."""
     if reason == ABSENT:
         return f"install {host}, or beside OneDL's mmengine and mmcv {HOSTS[host].fork}"
-    return RECOMPILE if 'mmcv._ext' in reason else 'mend or reinstall it'
+    if re.search(r'mmcv[./]_ext', reason):
+        return RECOMPILE
+    return 'install versions that go together' if 'incompatible' in reason else 'mend or reinstall it'
 
 
 def stand_in(registry: Registry, host: str, *names: str) -> None:

@@ -1,11 +1,15 @@
+import builtins
 import runpy
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from mmadasap import doctor, hosts
+from mmadasap import doctor, hosts, version
 from mmadasap.doctor import Finding, examine, format_findings
 
+REAL_IMPORT = builtins.__import__
 TOOL = Path(__file__).parents[1] / 'tools/doctor.py'
 
 
@@ -45,7 +49,7 @@ def test_where_the_tests_run_all_is_well(monkeypatch, capsys):
 def test_an_absent_library_ends_it_with_what_to_install(broken):
     broken(torch_pruning=None)
     found = examine()
-    assert remedies(found) == dict(torch_pruning="pip install 'torch-pruning>=1.6.1,<1.7'")
+    assert remedies(found) == dict(torch_pruning='pip install torch-pruning')
     assert 'mmdet' not in {finding.name for finding in found}
 
 
@@ -53,6 +57,27 @@ def test_a_broken_library_is_named_with_its_version_and_error(broken):
     broken(cv2=ImportError('libGL.so.1 is missing'))
     [found] = [finding for finding in examine() if finding.remedy]
     assert found.name == 'cv2' and found.found.startswith('opencv') and 'libGL.so.1 is missing' in found.found
+
+
+def test_a_version_this_package_does_not_take_is_named(monkeypatch):
+    line = 'mmadasap 0.1.0 has requirement torch-pruning<1.7,>=1.6.1, but you have torch-pruning 1.5.0.'
+    monkeypatch.setattr(doctor.subprocess, 'run', lambda *args, **kwargs: SimpleNamespace(
+        stdout=f'another 1.0 requires numpy, which is not installed.\n{line}\n'))
+    [found] = [finding for finding in examine() if finding.remedy]
+    assert found.found == line and 'pip install .' in found.remedy
+
+
+def test_a_host_of_another_version_ends_it_with_one_sentence(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, 'mmadasap.doctor')
+    monkeypatch.setitem(version.SUPPORTED, 'mmdet', ('9.0', '9.1'))
+
+    def load(name, *args):
+        version.check_version('mmdet', '3.3.0')
+
+    monkeypatch.setattr('builtins.__import__', lambda name, *args: load(name) if name == 'mmadasap.doctor' else
+                        REAL_IMPORT(name, *args))
+    with pytest.raises(SystemExit, match='Error: mmadasap .* supports mmdet >= 9.0, < 9.1, but 3.3.0 is installed'):
+        runpy.run_path(str(TOOL), run_name='__main__')
 
 
 def test_what_is_optional_may_be_absent_but_not_broken(broken):

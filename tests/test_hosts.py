@@ -79,15 +79,20 @@ def test_an_absent_host_is_named_with_the_remedy(monkeypatch):
     hosts.check_scope(Config(dict(default_scope='mmengine')))
 
 
-def test_an_mmcv_without_its_compiled_part_is_named_with_the_remedy(monkeypatch):
+@pytest.mark.parametrize('error, remedy', [
+    (ModuleNotFoundError("No module named 'mmcv._ext'"), 'mmcv lacks its compiled part.*--no-build-isolation mmcv'),
+    (ImportError('x/mmcv/_ext.cpython-311.so: undefined symbol'), 'or it is of another torch: .*pip install'),
+    (AssertionError('MMCV==2.2.0 is used but incompatible.'), 'MMCV==2.2.0 .*; install versions that go together'),
+])
+def test_a_broken_host_is_named_with_the_remedy(monkeypatch, error, remedy):
+
     def fail(name):
-        raise ModuleNotFoundError("No module named 'mmcv._ext'")
+        raise error
 
     monkeypatch.setattr(hosts, 'import_module', fail)
     hosts.missing.cache_clear()
     try:
-        with pytest.raises(UserError, match="No module named 'mmcv._ext'.*mmcv lacks its compiled part: .*"
-                                            'pip install .*--no-build-isolation mmcv'):
+        with pytest.raises(UserError, match=f'This test needs mmdet .*cannot be imported.*{remedy}'):
             hosts.require('mmdet', 'This test')
     finally:
         hosts.missing.cache_clear()

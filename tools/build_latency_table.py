@@ -6,11 +6,11 @@ import torch
 
 from mmadasap.engine.arguments import file_path, natural
 from mmadasap.engine.checkpoint import load_config
-from mmadasap.engine.host import image_channels, raw_outputs
+from mmadasap.engine.host import raw_outputs
 from mmadasap.engine.launch import run_tool
 from mmadasap.engine.networks import build_network, input_size
 from mmadasap.latency import BACKENDS, DTYPES, Conditions, build_table, sites_of
-from mmadasap.pruning import find_groups, trace_layers
+from mmadasap.pruning import find_groups, image_channels, trace_layers
 
 
 def main() -> None:

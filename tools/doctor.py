@@ -2,7 +2,11 @@
 import argparse
 import sys
 
-from mmadasap.doctor import examine, format_findings
+try:
+    from mmadasap.doctor import examine, format_findings
+except ImportError as error:
+    # A host library of a version that is not supported.
+    sys.exit(f'Error: {error}')
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from runs import ROOT, Run, checkpoint_path, pruning_epochs, resolve
 from steps import first_batches
 from tables import FIFTH, RUNS
 from torch import nn
-from training import train
+from training import start_checkpoint, train
 
 from mmadasap.engine.launch import run_tool
 from mmadasap.engine.networks import adopt_slim_model, load_network
@@ -65,7 +65,7 @@ def moments(run: Run, seed: int) -> dict[str, str]:
     """Moment -> checkpoint: the dense network, the end of the warm-up, the end of the pruning phase."""
     cfg = resolve(run, seed)
     begin, end = pruning_epochs(cfg)
-    return {'start': checkpoint_path(resolve(RUNS[run.start], seed)),
+    return {'start': start_checkpoint(RUNS[run.start], seed, 'cpu', RUNS),
             'before pruning': checkpoint_path(cfg, begin), 'end of pruning': checkpoint_path(cfg, end)}
 
 

@@ -57,7 +57,7 @@ def _curves(results: dict, name: str) -> dict[str, list[str]]:
 
 
 def _bars(results: dict) -> dict[str, str]:
-    return {marked(label, results[run]): run for label, run in COST_BARS.items() if _times(results, run)}
+    return {marked(label, results[run].values()): run for label, run in COST_BARS.items() if _times(results, run)}
 
 
 def _times(results: dict, run: str) -> list[tuple[float, float]]:

@@ -3,7 +3,7 @@ import hashlib
 import importlib.metadata
 import os
 import os.path as osp
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Optional
 
@@ -47,9 +47,9 @@ def is_rounded(result: dict) -> bool:
     return result.get('amp', False) and result.get('training', {}).get('native_bfloat16') is False
 
 
-def marked(label: str, seeds: Mapping[int, dict]) -> str:
-    """A run's label, with a dagger where times of its seeds are of such a processor."""
-    return f'{label} †' if any(map(is_rounded, seeds.values())) else label
+def marked(label: str, results: Iterable[dict]) -> str:
+    """A label, with a dagger where times of these results are of such a processor."""
+    return f'{label} †' if any(map(is_rounded, results)) else label
 
 
 def _files(root: str) -> list[str]:

@@ -114,7 +114,7 @@ def format_table(table: Table, results: Results) -> str:
             lines.append(f'| {label} |{f" {EMPTY} |" * (len(heads) + 1)}')
             continue
         cells = [cell(list(numbers(results, run, c).values()), HEADS[c][1]) for c in table.columns]
-        lines.append(f'| {marked(label, results[run])} | {len(results[run])} | {" | ".join(cells)} |')
+        lines.append(f'| {marked(label, results[run].values())} | {len(results[run])} | {" | ".join(cells)} |')
     return '\n'.join(lines)
 
 
@@ -135,7 +135,8 @@ def training_minutes(results: Results, claim: Claim) -> str:
     names = sorted(pair | {RUNS[name].start for name in pair} - {None})
     if not all(name in results for name in names):
         return '–'
-    return f'{sum(statistics.mean(numbers(results, name, "minutes").values()) for name in names):.0f}'
+    total = sum(statistics.mean(numbers(results, name, 'minutes').values()) for name in names)
+    return marked(f'{total:.0f}', (result for name in names for result in results[name].values()))
 
 
 def format_machines(results: Results) -> str:

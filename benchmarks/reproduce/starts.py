@@ -2,14 +2,14 @@
 
     python benchmarks/reproduce/starts.py cifar10-10k_dense --seeds 0 1 2
 
-writes those of trainings that are finished here, rounded to float16: half of the size, and what all go on from.
+writes those of trainings that are finished here, rounded to float16 for half of the size.
 """
 import argparse
 import os.path as osp
 from typing import Optional
 
 import torch
-from runs import HERE, Run, checkpoint_path, resolve
+from runs import HERE, Run, checkpoint_path, resolve, training_hash
 from tables import RUNS
 from torch import Tensor
 
@@ -28,9 +28,13 @@ def start_path(run: Run, seed: int) -> str:
 
 
 def published_start(run: Run, seed: int) -> Optional[str]:
-    """File of a run's published weights; None where there is none, or where the run was trained to its end here."""
+    """File of a run's published weights; None where there is none, where they are of another config, or where the run
+    was trained to its end here.
+    """
     path = start_path(run, seed)
-    return path if osp.exists(path) and not is_finished(checkpoint_path(resolve(run, seed))) else None
+    if not osp.exists(path) or is_finished(checkpoint_path(resolve(run, seed))):
+        return None
+    return path if torch.load(path, weights_only=True)['config_hash'] == training_hash(run, seed, RUNS) else None
 
 
 def publish_start(run: Run, seed: int) -> str:
@@ -48,7 +52,7 @@ def publish_start(run: Run, seed: int) -> str:
                         f'{seed} trains it.')
     weights = {name: _half(value) for name, value in read_checkpoint(last)['state_dict'].items()}
     with replacing(path, '.pth') as partial:
-        torch.save(dict(state_dict=weights), partial)
+        torch.save(dict(state_dict=weights, config_hash=training_hash(run, seed, RUNS)), partial)
     return path
 
 

@@ -53,13 +53,14 @@ def train(run: Run, seed: int, device: str, runs: Mapping[str, Run]) -> dict:
     """
     start = None
     if run.start is not None:
-        start = _start(runs[run.start], seed, device, runs)
+        start = start_checkpoint(runs[run.start], seed, device, runs)
     cfg = resolve(run, seed, start)
     with alone(cfg.work_dir) as lock:
         return _train(cfg, training_hash(run, seed, runs), run.amp, device, lock)
 
 
-def _start(run: Run, seed: int, device: str, runs: Mapping[str, Run]) -> str:
+def start_checkpoint(run: Run, seed: int, device: str, runs: Mapping[str, Run]) -> str:
+    """The weights that runs which start from this one start from: published ones, else it is trained."""
     published = published_start(run, seed)
     if published is None:
         train(run, seed, device, runs)
@@ -83,6 +84,8 @@ def _train(cfg: Config, mine: str, amp: bool, device: str, lock: int) -> dict:
             state['peak_memory_bytes'] = peak
             write_json(noted, state)
 
+    if not osp.exists(osp.join(cfg.work_dir, 'last_checkpoint')):
+        state['start'] = cfg.load_from and file_digest(cfg.load_from)[:16]
     write_json(noted, state)
     _run(_command(write_config(cfg, osp.join(cfg.work_dir, 'config.py')), amp, device), lock,
          note if device == 'cpu' else None)
@@ -94,8 +97,7 @@ def _begin(cfg: Config, mine: str, device: str) -> dict:
     if osp.exists(checkpoint_path(cfg)):
         return dict(hash='unknown', peak_memory_bytes=None)
     return dict(hash=mine, peak_memory_bytes=None, devices=_devices(device), machine=describe_machine(),
-                versions=versions(), native_bfloat16=has_bfloat16() if device == 'cpu' else None,
-                start=cfg.load_from and file_digest(cfg.load_from)[:16])
+                versions=versions(), native_bfloat16=has_bfloat16() if device == 'cpu' else None)
 
 
 def _devices(device: str) -> str:

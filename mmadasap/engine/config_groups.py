@@ -6,10 +6,10 @@ import torch
 from mmengine.config import Config
 
 from mmadasap.engine.hooks import ChannelPruningHook
-from mmadasap.engine.host import image_channels, raw_outputs
+from mmadasap.engine.host import raw_outputs
 from mmadasap.engine.networks import build_network, input_size
 from mmadasap.errors import build_from
-from mmadasap.pruning import ChannelGroup, find_groups
+from mmadasap.pruning import ChannelGroup, find_groups, image_channels
 from mmadasap.registry import type_name
 
 

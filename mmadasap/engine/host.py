@@ -1,11 +1,10 @@
 """What the hooks need to know of mmengine's runner and the hosts' models."""
-import math
 from collections.abc import Callable
 from typing import Any, Optional
 
 import torch
 from mmengine.dist import broadcast_object_list
-from mmengine.hooks import EarlyStoppingHook
+from mmengine.hooks import EarlyStoppingHook, Hook
 from mmengine.model import BaseAveragedModel, BaseTTAModel, is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
@@ -48,11 +47,11 @@ def is_training(runner) -> bool:
     return isinstance(runner.optim_wrapper, OptimWrapper)
 
 
-def check_prunable(runner) -> None:
-    """Refuses runs whose optimizers or layers pruning does not see whole.
+def check_optimizer(runner) -> None:
+    """Refuses runs whose optimizer pruning does not see whole.
 
     Raises:
-        UserError: Naming what hides them.
+        UserError: Naming it.
     """
     if isinstance(runner.optim_wrapper, OptimWrapperDict):
         raise UserError(f'Pruning needs one optimizer of all weights, and optim_wrapper has several '
@@ -61,6 +60,14 @@ def check_prunable(runner) -> None:
         raise UserError(f'Pruning needs the momentum of all weights on every rank, and '
                         f'{type(runner.optim_wrapper.optimizer).__name__} spreads it over ranks; set another '
                         'optim_wrapper.optimizer.type.')
+
+
+def check_layers_show(runner) -> None:
+    """Refuses settings that hide layers from a trace.
+
+    Raises:
+        UserError: Naming the setting.
+    """
     hiding = [key for key in HIDING if runner.cfg.get(key)]
     if hiding:
         raise UserError(f'{hiding[0]}={runner.cfg[hiding[0]]} hides layers, whose channels could then neither be '
@@ -86,16 +93,20 @@ def rewrap(runner) -> None:
         runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), runner.model.module)
 
 
-def hold_stopping(runner) -> None:
-    """Lets stopping early forget what it has seen, so that the next score counts as better than all before."""
-    for hook in runner.hooks:
-        if isinstance(hook, EarlyStoppingHook):
-            hook.best_score, hook.wait_count = math.inf if hook.rule == 'less' else -math.inf, 0
+def hold_stopping(runner) -> list[Hook]:
+    """Takes hooks that stop training early out of a run.
+
+    Returns:
+        They, to be registered again.
+    """
+    held = [hook for hook in runner.hooks if isinstance(hook, EarlyStoppingHook)]
+    for hook in held:
+        runner.hooks.remove(hook)
+    return held
 
 
 def forget_best(runner) -> None:
-    """Lets checkpoints from now on compete for the best anew, as for stopping: earlier scores are another network's."""
-    hold_stopping(runner)
+    """Lets checkpoints from now on compete for the best anew: earlier scores are another network's."""
     for key in [k for k in runner.message_hub.runtime_info if k.startswith('best_score')]:
         runner.message_hub.pop_info(key)
 
@@ -105,11 +116,6 @@ def from_first_rank(data: Any) -> Any:
     held = [data]
     broadcast_object_list(held)
     return held[0]
-
-
-def image_channels(model: nn.Module) -> int:
-    """How many channels its images have: 3, or 1 of grey ones, as its first convolution reads them."""
-    return next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)
 
 
 def raw_outputs(model: nn.Module, inputs: Tensor) -> Any:

@@ -6,10 +6,10 @@ import torch
 from mmengine.runner import IterBasedTrainLoop
 from torch import nn
 
-from mmadasap.engine.host import image_channels, raw_outputs
+from mmadasap.engine.host import raw_outputs
 from mmadasap.errors import UserError, build_from
 from mmadasap.latency import LatencyTable
-from mmadasap.pruning import Allocator, Budget, ChannelPruner, PruningSchedule, build_importance
+from mmadasap.pruning import Allocator, Budget, ChannelPruner, PruningSchedule, build_importance, image_channels
 
 
 class PruningPlan:

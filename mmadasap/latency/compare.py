@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mmadasap.errors import UserError
 from mmadasap.pruning.cost import LayerShape, trace_layers
+from mmadasap.pruning.graph import image_channels
 from mmadasap.pruning.operations import Operation
 
 from .conditions import DTYPES, Conditions
@@ -105,7 +106,7 @@ def compare_times(models: dict[str, nn.Module], table: LatencyTable, forward: Fo
         finish: Turns raw outputs into detections or scores.
         size: (H, W) of the image.
         rounds: Measured passes of each.
-        image: What they see, shape (1, 3, H, W); None for noise.
+        image: What they see, shape (1, C, H, W); None for noise.
 
     Raises:
         UserError: A layer the table does not know, or a table of another backend than torch.
@@ -118,7 +119,8 @@ def compare_times(models: dict[str, nn.Module], table: LatencyTable, forward: Fo
     with on_device(table.conditions.where):
         models = {name: placed(m, table.conditions) for name, m in models.items()}
         batch = table.conditions.batch
-        seen = torch.randn(batch, 3, *size) if image is None else image.repeat(batch, 1, 1, 1)
+        channels = image_channels(next(iter(models.values())))
+        seen = torch.randn(batch, channels, *size) if image is None else image.repeat(batch, 1, 1, 1)
         image = placed(seen, table.conditions)
         predictions = {name: _predict(trace_layers(m, image[:1], forward), table) for name, m in models.items()}
         profiles = profile_layers(models, lambda model: forward(model, image), rounds)

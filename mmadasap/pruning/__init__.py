@@ -4,7 +4,7 @@ from .allocator import Allocator
 from .branches import Branch, IdentityPath, find_branches
 from .budget import Budget
 from .cost import COSTS, LayerShape, NetworkCost, count_parameters, trace_layers
-from .graph import LAYER_TYPES, TraceError
+from .graph import LAYER_TYPES, TraceError, image_channels
 from .groups import ChannelGroup, Member, format_groups, trace_groups
 from .importance import IMPORTANCES, MagnitudeImportance, TaylorImportance, build_importance, register_importance
 from .joint_problem import CostTerm
@@ -24,7 +24,7 @@ __all__ = [
     'MagnitudeImportance', 'Member', 'NetworkCost', 'PruningSchedule', 'TaylorImportance', 'TraceError', 'allocate',
     'allocate_halp', 'allocate_repriced', 'branch_mismatches', 'build_importance', 'channel_spec', 'check_reachable',
     'check_spec', 'count_parameters', 'describe_mismatches', 'find_branches', 'find_groups', 'format_groups',
-    'full_channels', 'keep_best', 'mask_optimizer', 'model_tensors', 'output_width', 'rebuild', 'refuse_other_widths',
-    'register_importance', 'slim', 'solve_multiple_choice', 'tensor_cuts', 'trace_groups', 'trace_layers',
-    'width_mismatches'
+    'full_channels', 'image_channels', 'keep_best', 'mask_optimizer', 'model_tensors', 'output_width', 'rebuild',
+    'refuse_other_widths', 'register_importance', 'slim', 'solve_multiple_choice', 'tensor_cuts', 'trace_groups',
+    'trace_layers', 'width_mismatches'
 ]

@@ -51,6 +51,15 @@ def written_width(module: nn.Module) -> int:
     return module.num_features if isinstance(module, _BatchNorm) else module.weight.shape[0]
 
 
+def image_channels(model: nn.Module) -> int:
+    """How many channels the images of ``model`` have: what its first convolution reads, up to 4, else 3.
+
+    One that reads more is behind something that rearranges pixels, as YOLOX's.
+    """
+    first = next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)
+    return first if first <= 4 else 3
+
+
 def items_an_image(rows: int, example: Tensor) -> int:
     """How many rows of a leading dimension belong to one image of the example: regions of a second stage, windows."""
     return max(1, rows // len(example))

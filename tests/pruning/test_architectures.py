@@ -16,6 +16,7 @@ from mmadasap.pruning import (
     NetworkCost,
     channel_spec,
     full_channels,
+    image_channels,
     model_tensors,
     rebuild,
     slim,
@@ -48,6 +49,7 @@ def cut_a_third(model, x, forward=raw_outputs):
 @torch.no_grad()
 def check(name, small, dtype, tolerance):
     model, x = build(name, small, dtype)
+    assert image_channels(model) == x.shape[1]
     dense = flat(raw_outputs(model, x))
     groups, kept, cuts = cut_a_third(model, x)
     assert sum(g.protected is None for g in groups) > len(groups) / 3

@@ -14,7 +14,8 @@ from mmadasap.engine.host import (
     averaged_models,
     bare_model,
     built_optimizer,
-    check_prunable,
+    check_layers_show,
+    check_optimizer,
     forget_best,
     from_first_rank,
     hold_stopping,
@@ -90,10 +91,11 @@ class ChannelPruningHook(Hook):
         self._parent: Optional[str] = None
         self._due: Optional[float] = None
         self._handles: list = []
+        self._stopping: list[Hook] = []
 
     def before_train(self, runner) -> None:
         """Fixes the schedule, traces the model and checks that the budget can be met."""
-        check_prunable(runner)
+        check_optimizer(runner)
         self.schedule = self.plan.schedule(runner)
         if not runner._resume:
             self._parent = runner._load_from
@@ -103,6 +105,9 @@ class ChannelPruningHook(Hook):
                                 f'(end={self.schedule.end}), from a checkpoint without a pruned network; resume from '
                                 'a checkpoint of this run, or use load_from to start anew.')
             return
+        check_layers_show(runner)
+        # Until the network is slim its training is not to be stopped early.
+        self._stopping = hold_stopping(runner)
         if self.plan.latency_table is not None:
             self._table = load_table(self.plan.latency_table, runner.logger)
         self._pruner = self.plan.pruner(bare_model(runner.model), self._table)
@@ -125,11 +130,6 @@ class ChannelPruningHook(Hook):
             self._prune(runner, self._due)
         if self.schedule.is_over(iteration):
             self._make_slim(runner)
-
-    def before_val_epoch(self, runner) -> None:
-        """Until the network is slim its training is not to be stopped early."""
-        if self._pruner is not None:
-            hold_stopping(runner)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Adds where the network comes from, and the masks, or after surgery the widths and the slim config in both
@@ -189,6 +189,8 @@ class ChannelPruningHook(Hook):
             refresh(model)
         rewrap(runner)
         forget_best(runner)
+        for hook in self._stopping:
+            runner.register_hook(hook)
         slim_before = (runner.cfg.get('model') or {}).get('channels', {})
         leaving = [layer for group in pruner.groups if group.leaves for layer in group.modules('out')]
         self.channels = channel_spec(pruner.model, {*touched, *slim_before, *(self.channels or {})}, leaving)

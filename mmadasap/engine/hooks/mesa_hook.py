@@ -120,7 +120,9 @@ class MESAHook(Hook):
 
 def _is_sigmoid(head: nn.Module) -> bool:
     """Whether each score is a probability of its own: mmdet's heads say so, of mmpretrain's their loss does."""
-    of_loss = getattr(getattr(head, 'loss_module', None), 'use_sigmoid', False)
+    losses = [loss for name, loss in head.named_modules() if name.startswith('loss_module')]
+    # mmpretrain's focal loss takes sigmoids without saying so.
+    of_loss = any(getattr(loss, 'use_sigmoid', type(loss).__name__ == 'FocalLoss') for loss in losses)
     return getattr(head, 'use_sigmoid_cls', of_loss)
 
 

@@ -64,6 +64,8 @@ def test_a_claim_says_how_long_its_runs_train():
     claim = next(c for c in report.CLAIMS if c.other == SLIM)
     found = results(*(result(run, seed, 0.5) for run in (DENSE, SLIM, claim.ours) for seed in (0, 1)))
     assert report.training_minutes(found, claim) == '3'
+    found[SLIM][1] |= dict(amp=True, training=dict(native_bfloat16=False))
+    assert report.training_minutes(found, claim) == '3 †'
     del found[DENSE]
     assert report.training_minutes(found, claim) == '–'
 

@@ -144,6 +144,7 @@ def test_a_pruned_run_starts_from_published_weights_where_its_start_is_not_train
     monkeypatch.setattr(starts, 'STARTS', str(tmp_path / 'starts'))
     dense, slim = cifar.dense(setting), cifar.pruned(setting, 'adasap-p', 50)
     every = {run.name: run for run in (dense, slim)}
+    monkeypatch.setattr(starts, 'RUNS', every)
     with pytest.raises(UserError, match='epoch_2.pth is not there, or not whole; .*run.py toy_dense --seeds 0 trains'):
         publish_start(dense, 0)
     train(dense, 0, 'cpu', every)
@@ -151,6 +152,7 @@ def test_a_pruned_run_starts_from_published_weights_where_its_start_is_not_train
     assert published_start(dense, 0) is None
     weights = torch.load(runs.checkpoint_path(resolve(dense, 0)))['state_dict']
     shutil.rmtree(dense.work_dir(0))
+    assert published_start(replace(dense, epochs=3), 0) is None
     found = train(slim, 0, 'cpu', every)
     assert not Path(dense.work_dir(0)).exists() and found['start'] == file_digest(path)[:16]
     for name, value in torch.load(path, weights_only=True)['state_dict'].items():

@@ -272,15 +272,17 @@ def test_settings_that_hide_layers_are_refused(tmp_path, setting):
         make_runner(tmp_path, SGD, [pruning()], epochs=4, **setting).train()
 
 
-def test_training_is_not_stopped_early_before_the_network_is_slim(tmp_path):
-    # Accuracy falls at every validation; by itself the hook would stop after the second.
-    stopping = dict(type='EarlyStoppingHook', monitor='accuracy', patience=1, rule='greater')
+@pytest.mark.parametrize('condition, epochs', [
+    # Accuracy falls at every validation: the second of the slim network is worse than the first, and any is enough.
+    (dict(patience=1), 5), (dict(patience=9, stopping_threshold=0.1), 4)])
+def test_training_is_not_stopped_early_before_the_network_is_slim(tmp_path, condition, epochs):
+    stopping = dict(type='EarlyStoppingHook', monitor='accuracy', rule='greater', **condition)
     runner = make_runner(
         tmp_path, SGD, [pruning(begin=1, end=4), stopping], epochs=9, val_cfg=dict(), val_evaluator=dict(
             type='FallingAccuracy'), val_dataloader=dict(dataset=dict(type='ToyData'), batch_size=12, sampler=dict(
                 type='DefaultSampler', shuffle=False), collate_fn=dict(type='default_collate')))
     runner.train()
-    assert runner.epoch == 5 and (tmp_path / 'slim.py').exists()
+    assert runner.epoch == epochs and (tmp_path / 'slim.py').exists()
 
 
 def test_resuming_past_the_phase_without_a_pruned_network_is_refused(tmp_path):

@@ -1,10 +1,10 @@
 import copy
-from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
+from mmpretrain.models import losses
 from torch import nn
 
 from mmadasap.engine import MESAHook
@@ -38,16 +38,24 @@ def test_the_loss_is_zero_while_the_copy_is_the_network_and_grows_as_it_lags(tmp
     assert len(late) == 1 and late[0] > 1e-6
 
 
-@pytest.mark.parametrize('host', ['mmdet', 'mmpretrain'])
+# What heads of the hosts have that tell sigmoids from a softmax.
+HEADS = dict(
+    mmdet=lambda sigmoid: dict(use_sigmoid_cls=sigmoid),
+    cross_entropy=lambda sigmoid: dict(loss_module=losses.CrossEntropyLoss(use_sigmoid=sigmoid)),
+    smoothed=lambda sigmoid: dict(loss_module=losses.LabelSmoothLoss(0.1, 3, use_sigmoid=sigmoid, mode=(
+        'multi_label' if sigmoid else 'original'))),
+    focal=lambda sigmoid: dict(loss_module=losses.FocalLoss() if sigmoid else losses.CrossEntropyLoss()))
+
+
+@pytest.mark.parametrize('host', HEADS)
 @pytest.mark.parametrize('sigmoid', [False, True])
 def test_the_loss_is_the_distance_to_the_average_of_all_weights_so_far(tmp_path, sigmoid, host):
     steps = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1.0))
     hook = mesa(head='last', decay=0.9, weight=0.7, temperature=2.0)
     # The whole data set in every batch.
     runner = make_runner(tmp_path, steps, [hook, dict(type='KeepWeights')], dict(type='ToyLinear'), 4, batch_size=12)
-    # As of mmdet's heads, and as of mmpretrain's.
-    where = dict(mmdet=dict(use_sigmoid_cls=sigmoid), mmpretrain=dict(loss_module=SimpleNamespace(use_sigmoid=sigmoid)))
-    vars(runner.model.last).update(where[host])
+    for name, value in HEADS[host](sigmoid).items():
+        setattr(runner.model.last, name, value)
     found, weights, model = losses_of(runner), torch.load(tmp_path / 'rank0.pt'), ToyLinear()
 
     def scores(row):
