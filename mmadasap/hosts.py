@@ -45,8 +45,8 @@ HOSTS = dict(
 ABSENT = 'is not installed'
 # Where torch is not there when mmcv is built, its set-up leaves the compiled part out, and says so in its log alone.
 RECOMPILE = ('mmcv lacks its compiled part, or it is of another torch: with torch installed, run pip install '
-             "'setuptools<81' wheel ninja, and pip install --force-reinstall --no-deps --no-cache-dir --no-build-isolation "
-             "mmcv (onedl-mmcv beside the OneDL forks), or take a wheel of mmcv's for this very torch")
+             "'setuptools<81' wheel ninja, and pip install --force-reinstall --no-deps --no-cache-dir "
+             "--no-build-isolation mmcv (onedl-mmcv beside the OneDL forks), or take a wheel of mmcv's for this very torch")
 
 
 @cache
