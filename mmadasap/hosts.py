@@ -46,7 +46,7 @@ ABSENT = 'is not installed'
 # Where torch is not there when mmcv is built, its set-up leaves the compiled part out, and says so in its log alone.
 RECOMPILE = ('mmcv lacks its compiled part, or it is of another torch: with torch installed, run pip install '
              "'setuptools<81' wheel ninja, and pip install --force-reinstall --no-deps --no-cache-dir "
-             "--no-build-isolation mmcv (onedl-mmcv beside the OneDL forks), or take a wheel of mmcv's for this very torch")
+             '--no-build-isolation mmcv (onedl-mmcv beside the OneDL forks), or take a wheel of it for this very torch')
 
 
 @cache
