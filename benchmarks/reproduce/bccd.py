@@ -80,7 +80,7 @@ def _scaled(method: str, factor: float) -> tuple[str, dict[str, Any]]:
 
 
 def one_shot(method: str) -> Run:
-    """Half of the channels cut in one step, then 30 epochs: a network that has forgotten most and trains briefly."""
+    """30 epochs, half of the channels cut at once after the first: the network forgets most and trains briefly."""
     wrappers = dict(sgd={}, sam=dict(type='mmadasap.AdaSAPOptimWrapper', radius=dict(type='UniformRadius', rho=0.05)))
     pruning = dict(type=PRUNING_HOOK, input_size=256, budget=dict(cost='channels', keep=0.5), begin=0, end=1,
                    interval=STEPS_A_EPOCH, importance=dict(type='MagnitudeImportance', normalize='mean'))

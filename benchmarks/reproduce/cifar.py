@@ -25,7 +25,7 @@ METHODS = {
 }
 # Only against them is what the radii do apart, and not how large they are.
 CONTROLS = {'mean-radius': MEAN_RADIUS, 'equal-climb': CLIMB}
-# In the paper the greatest radius is the uniform one, with ASAM as well; here ASAM's own for CIFAR-10.
+# With ASAM the paper's greatest radius is the uniform one; here that of ASAM for CIFAR-10.
 ASAM = {'optim_wrapper.asam': True, 'optim_wrapper.radius.rho_max': 0.5}
 VARIANTS = {
     'adasap-p-asam': dict(options=ASAM, hooks={PHASE_HOOK: dict(radius=dict(type='UniformRadius', rho=0.5))}),

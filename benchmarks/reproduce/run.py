@@ -16,7 +16,7 @@ import torch
 from measure import measure
 from provenance import data_hash, versions
 from report import format_table, read_results
-from runs import Run, resolve, training_hash
+from runs import Run, check_latency_table, resolve, training_hash
 from tables import RUNS, TABLES
 from training import train
 
@@ -100,6 +100,9 @@ def main() -> None:
         os.environ['CUDA_VISIBLE_DEVICES'] = '-1'
     device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
     todo = [(run, seed) for seed in args.seeds for run in needed(select(args.table, args.only))]
+    for run, seed in todo:
+        if not osp.exists(run.result_path(seed)):
+            check_latency_table(run, RUNS)
     for i, (run, seed) in enumerate(todo):
         print(f'[reproduce] {i + 1} of {len(todo)}: {run.name}, seed {seed}', flush=True)
         if osp.exists(run.result_path(seed)):

@@ -12,6 +12,7 @@ from typing import Any, Optional
 from mmengine.config import Config
 
 from mmadasap.engine.checkpoint import load_config
+from mmadasap.errors import UserError
 from mmadasap.fileio import file_digest
 
 HERE = osp.dirname(osp.abspath(__file__))
@@ -104,6 +105,24 @@ def pruning_epochs(cfg: Config) -> Optional[tuple[int, int]]:
     """Epochs where the pruning phase begins and ends; None without pruning."""
     found = [hook for hook in cfg.get('custom_hooks') or [] if hook.type == PRUNING_HOOK]
     return (found[0].begin, found[0].end) if found else None
+
+
+def latency_tables(cfg: Config) -> list[str]:
+    """Files with times of layers that a run is pruned by."""
+    return [hook.latency_table for hook in cfg.get('custom_hooks') or [] if hook.get('latency_table')]
+
+
+def check_latency_table(run: Run, runs: Mapping[str, 'Run']) -> None:
+    """Refuses a run whose latency table is not there, before anything is trained for it.
+
+    Raises:
+        UserError: Naming the table and what measures it.
+    """
+    for path in latency_tables(resolve(run, 0)):
+        if not osp.exists(osp.join(ROOT, path)) and not osp.exists(path):
+            raise UserError(f'{run.name} is pruned by the latency table {path}, which is not there; python '
+                            f'tools/build_latency_table.py {runs[run.reference].config} --out {path} measures it '
+                            '(--device cuda:0 for a device).')
 
 
 def checkpoint_path(cfg: Config, epoch: Optional[int] = None) -> str:

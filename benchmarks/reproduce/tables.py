@@ -93,8 +93,8 @@ TABLES = {
     'table10': table(cifar.warmups(FIFTH, 20, WARMUPS), ACCURACY),
     'table11': table(cifar.third_steps(FIFTH, 20), ACCURACY),
     'table3-voc': table(full.voc(), ('latency', *ACCURACY, *COST)),
-} | {f'imagenet-{name}': table(full.imagenet(name), (*ACCURACY, *V2)) for name in full.NETWORKS} | {
-    'imagenet-tables7-9': table(full.around_pruning(), AROUND),
+} | {f'imagenet-{name}': table(full.imagenet(name), ('latency', *ACCURACY, *V2)) for name in full.NETWORKS} | {
+    'imagenet-tables7-9': table(full.around_pruning(), ('size', *AROUND)),
     'imagenet-table10': table(full.warmups((5, 10, 20, 30)), (*ACCURACY, *V2)),
     'imagenet-table11': table(full.third_steps(), (*ACCURACY, *V2)),
 }

@@ -10,6 +10,7 @@ max_epochs = 14
 randomness = dict(seed=0)
 custom_hooks = [dict(type='mmadasap.ChannelsLastHook')]
 model = dict(bbox_head=dict(num_classes=len(metainfo['classes'])))
+auto_scale_lr = dict(base_batch_size=8)
 train_dataloader = dict(batch_size=8, dataset=dict(data_root=data_root, metainfo=metainfo))
 val_dataloader = dict(dataset=dict(data_root=data_root, metainfo=metainfo))
 test_dataloader = val_dataloader

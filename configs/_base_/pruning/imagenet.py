@@ -1,5 +1,5 @@
 # What the ImageNet configurations are put together from: 10 epochs of warm-up, 1 of pruning (41 steps), 79 of
-# fine-tuning. With ASAM radii are about 40 times larger than without.
+# fine-tuning. With ASAM the uniform radius is 40 times, the greatest adaptive one 20 times as large as without.
 phase = dict(type='mmadasap.ChannelPruningHook', input_size=224, begin=10, end=11, interval=30)
 parts = dict(
     sam=dict(type='mmadasap.AdaSAPOptimWrapper', radius=dict(type='UniformRadius', rho=0.05)),

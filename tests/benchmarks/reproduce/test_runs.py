@@ -1,6 +1,7 @@
 """The list of runs: every one is a config that the project can train, from a start that is in the list, too."""
 import json
 import statistics
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import MagicMock, Mock
 
@@ -14,6 +15,7 @@ from runs import (
     PHASE_HOOK,
     PRUNING_HOOK,
     Run,
+    check_latency_table,
     checkpoint_path,
     chosen_checkpoint,
     pruning_epochs,
@@ -79,6 +81,29 @@ def test_methods_of_a_table_differ_in_their_method_alone(runs):
     for run, other in zip(runs[1:], others):
         differing = {key for key in first.keys() | other.keys() if first.get(key) != other.get(key)}
         assert differing and all(key.startswith(METHOD_SETTINGS) for key in differing), (run.name, differing)
+
+
+def test_a_latency_table_that_is_not_there_is_named_with_what_measures_it():
+    found = bccd.pruned('adasap-l', 40)
+    check_latency_table(found, RUNS)
+    hooks = {PRUNING_HOOK: dict(found.hooks[PRUNING_HOOK], latency_table='nowhere.json')}
+    with pytest.raises(UserError, match='latency table nowhere.json, which is not there; .*build_latency_table.py '
+                                        'configs/quickstart/.*_dense-60e_bccd.py --out nowhere.json measures it'):
+        check_latency_table(replace(found, hooks=hooks), RUNS)
+
+
+def test_the_papers_allocation_stands_beside_the_joint_one():
+    for table, pairs in (('table3-voc', 2), ('imagenet-resnet50', 3), ('imagenet-mobilenet-v1', 2)):
+        names = {name for _, name in TABLES[table].rows}
+        joint = [name for name in names if 'adasap-l' in name]
+        assert len(joint) == pairs
+        for name in joint:
+            ours, theirs = (pruning_hook(resolve(RUNS[n], 0)) for n in (name, name.replace('adasap-l', 'adasap-halp')))
+            assert [hook.pop('allocator').solver for hook in (ours, theirs)] == ['exact', 'halp'] and ours == theirs
+
+
+def pruning_hook(cfg):
+    return next(hook for hook in cfg.custom_hooks if hook.type == PRUNING_HOOK)
 
 
 def test_options_epochs_and_hooks_arrive():
