@@ -56,7 +56,7 @@ def test_folders_of_classes_stored_and_on_the_fly(tmp_path, type_, split, loadin
     dataset = dict(type=type_, pipeline=[*loading, dict(type='PackInputs')], data_root=str(root)) | (
         dict(split=split) if split else {}) | ({} if cifar else dict(metainfo=dict(classes=CLASSES)))
     pair = classifier(tmp_path, dataset, 10 if cifar else 3)
-    names, severities = ['gaussian_noise', 'impulse_noise', 'elastic_transform'], [3, 5]
+    names, severities = ['gaussian_noise', 'elastic_transform'], [5]
     fly = evaluate_robustness(*pair, names, severities)
     assert fly.metric == 'accuracy/top1' and 0 < fly.clean <= 1
     build(str(root), str(tmp_path / 'c'), Settings(tuple(names), tuple(severities), split=split), show_progress=False)

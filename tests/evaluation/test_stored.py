@@ -114,7 +114,7 @@ def test_every_image_is_read_once_whatever_the_number_of_copies(voc, tmp_path, m
     folder = copy_of(voc, tmp_path / 'c', Settings(('fog', 'contrast'), (1, 3)))
     digest, read = storing.file_digest, []
     monkeypatch.setattr(storing, 'file_digest', lambda path: read.append(path) or digest(path))
-    for _ in 'several models':
+    for _ in range(2):
         check(voc_loader(voc), folder, [(name, severity) for name in ('fog', 'contrast') for severity in (1, 3)])
     assert sorted(read) == [str(voc / f'JPEGImages/{name}.jpg') for name in ('00001', '00002')]
 

@@ -187,7 +187,7 @@ def test_a_criterion_can_be_registered_and_prunes(tmp_path, first_channels, allo
     runner = make_runner(tmp_path, dict(type='OptimWrapper'), [hook], epochs=4)
     runner.register_hook(Watch())
     pruner = next(h for h in runner.hooks if isinstance(h, ChannelPruningHook))
-    assert isinstance(pruner.importance, first_channels) and pruner.importance.step == 2
+    assert isinstance(pruner.plan.importance, first_channels) and pruner.plan.importance.step == 2
     runner.train()
     # Three iterations an epoch, two epochs of pruning.
     assert pruner.importance.seen == 6
