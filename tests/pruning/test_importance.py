@@ -190,7 +190,7 @@ def test_a_criterion_can_be_registered_and_prunes(tmp_path, first_channels, allo
     assert isinstance(pruner.plan.importance, first_channels) and pruner.plan.importance.step == 2
     runner.train()
     # Three iterations an epoch, two epochs of pruning.
-    assert pruner.importance.seen == 6
+    assert pruner.plan.importance.seen == 6
     assert all(kept == sorted(kept, reverse=True) for kept in live.values())
     assert not all(all(kept) for kept in live.values()) and pruner.channels
     saved = torch.load(tmp_path / 'epoch_2.pth', weights_only=True)['channel_pruning']['masks']
