@@ -16,6 +16,9 @@ setup:
 quickstart: setup
 	@$(PYTHON_IN_VENV) tools/quickstart.py $(if $(DATA),--data '$(DATA)')
 
+# Threads that wait for each other are slower than none on networks this small, many times so beside other work.
+test test-all: export OMP_NUM_THREADS ?= 1
+
 test: setup lint
 	@$(PYTHON_IN_VENV) -m pytest -m 'not slow'
 
