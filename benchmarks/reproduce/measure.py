@@ -6,7 +6,7 @@ from typing import Optional
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
-from runs import Run, checkpoint_path, chosen_checkpoint, pruning_epochs
+from runs import Run, checkpoint_path, chosen_checkpoint, latency_tables, pruning_epochs
 from steps import step_times
 
 from mmadasap.corruption import SUBSETS
@@ -80,10 +80,10 @@ def around_pruning(cfg: Config, checkpoint: str) -> dict:
 
 def latency_share(cfg: Config, checkpoint: str) -> Optional[float]:
     """Time of the slim network over the dense one's, by the latency table it was pruned with; None without one."""
-    paths = [hook.get('latency_table') for hook in cfg.get('custom_hooks') or []]
-    if not any(paths):
+    paths = latency_tables(cfg)
+    if not paths:
         return None
-    table, size = LatencyTable.load(next(filter(None, paths))), input_size(cfg)
+    table, size = LatencyTable.load(paths[0]), input_size(cfg)
     slim, dense = load_network(cfg, checkpoint), build_network(cfg).eval()
     layers = [trace_layers(model, torch.zeros(1, 3, *size), raw_outputs) for model in (slim, dense)]
     slim_ms, dense_ms = (sum(table(row, row.in_width, row.out_width) for row in rows) for rows in layers)
