@@ -2,11 +2,11 @@
 import argparse
 
 from mmengine.registry import METRICS
-from mmengine.runner import Runner
 
 from mmadasap.engine.arguments import add_config_arguments, pickle_path
 from mmadasap.engine.checkpoint import check_model
 from mmadasap.engine.launch import (
+    build_runner,
     check_load_from,
     read_config,
     run_tool,
@@ -42,7 +42,7 @@ def main() -> None:
         set_tta(cfg)
     if args.show or args.show_dir:
         draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     if args.out:
         runner.test_evaluator.metrics.append(METRICS.build(dict(type=host_of(cfg).dump, out_file_path=args.out)))
     runner.test()

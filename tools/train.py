@@ -1,11 +1,10 @@
 """Trains a detector or a classifier: mmdet's tools/train.py with its flags, with or without mmadasap's parts."""
 import argparse
 
-from mmengine.runner import Runner
-
 from mmadasap.engine.arguments import add_config_arguments
 from mmadasap.engine.checkpoint import check_model
 from mmadasap.engine.launch import (
+    build_runner,
     check_load_from,
     read_config,
     run_tool,
@@ -39,7 +38,7 @@ def main() -> None:
     add_guard(cfg)
     add_plain_checkpoints(cfg)
     start_processes(cfg)
-    Runner.from_cfg(cfg).train()
+    build_runner(cfg).train()
 
 
 if __name__ == '__main__':

@@ -6,7 +6,7 @@ import torch
 from mmengine.dist import broadcast_object_list
 from mmengine.hooks import EarlyStoppingHook, Hook
 from mmengine.model import BaseAveragedModel, BaseTTAModel, is_model_wrapper
-from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.optim import OptimWrapper, OptimWrapperDict, ReduceOnPlateauParamScheduler
 from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
@@ -106,9 +106,14 @@ def hold_stopping(runner) -> list[Hook]:
 
 
 def forget_best(runner) -> None:
-    """Lets checkpoints from now on compete for the best anew: earlier scores are another network's."""
+    """Lets checkpoints compete for the best anew from now on, and learning rates that fall where scores stand still
+    look for new ones: earlier scores are another network's.
+    """
     for key in [k for k in runner.message_hub.runtime_info if k.startswith('best_score')]:
         runner.message_hub.pop_info(key)
+    for schedule in runner.param_schedulers or []:
+        if isinstance(schedule, ReduceOnPlateauParamScheduler):
+            schedule._reset()
 
 
 def from_first_rank(data: Any) -> Any:

@@ -11,7 +11,8 @@ from typing import Optional
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.runner import find_latest_checkpoint
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmadasap.engine.checkpoint import check_parts, load_config, naming, read_checkpoint
 from mmadasap.engine.resumption import check_resumable
@@ -53,6 +54,11 @@ def _end_process() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+def build_runner(cfg: Config) -> Runner:
+    """The runner of a config: mmengine's, or the one that its ``runner_type`` names."""
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
 def read_config(args: argparse.Namespace) -> Config:

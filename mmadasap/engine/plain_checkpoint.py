@@ -15,12 +15,15 @@ def is_plain_history(value: Any) -> bool:
 
 
 def to_plain(value: Any) -> Any:
-    """``value`` with mmengine's histories and NumPy's numbers and arrays as plain data, at any depth."""
+    """``value`` with mmengine's histories and NumPy's numbers and arrays as plain data, at any depth.
+
+    Functions in dicts, as OneCycleLR holds one, are left out: whatever is resumed was built with its own.
+    """
     if isinstance(value, HistoryBuffer):
         history, counts = value.data
         return dict(history=torch.as_tensor(history), counts=torch.as_tensor(counts), max_length=value.max_length)
     if isinstance(value, dict):
-        return {key: to_plain(v) for key, v in value.items()}
+        return {key: to_plain(v) for key, v in value.items() if not callable(v)}
     if isinstance(value, (list, tuple)):
         # Named tuples would be classes to unpickle.
         return (list if isinstance(value, list) else tuple)(to_plain(v) for v in value)

@@ -52,6 +52,20 @@ class PruningPlan:
             return PruningSchedule.of_epochs(begin, end, interval, len(runner.train_dataloader), runner.max_epochs)
         return PruningSchedule.of_iterations(begin, end, interval, runner.max_iters)
 
+    def done(self, runner, batches: Optional[int] = None) -> int:
+        """How much of the run is done, in the iterations its schedule counts.
+
+        Those of a phase in epochs are whole epochs of the data loader's length and what is done of the present one:
+        resumed on other devices or with other batches, the runner's own count does not tell its epoch.
+
+        Args:
+            runner: The run.
+            batches: Batches of the present epoch, right after one of them; None before training.
+        """
+        if self.by_epoch:
+            return runner.epoch * len(runner.train_dataloader) + (batches or 0)
+        return runner.iter + (batches is not None)
+
     def pruner(self, model: nn.Module, table: Optional[LatencyTable]) -> ChannelPruner:
         """What prunes this model.
 

@@ -131,8 +131,10 @@ def drop_empty_groups(optimizer: torch.optim.Optimizer, checkpoint: dict) -> Non
     saved['param_groups'] = [group for group in saved['param_groups'] if group['params']]
     for schedule in schedules if isinstance(schedules, list) else ():
         for key in SCHEDULED:
-            if len(schedule.get(key, [])) == len(sizes):
-                schedule[key] = [value for value, size in zip(schedule[key], sizes) if size]
+            values = schedule.get(key, [])
+            # Of several groups mmengine schedules one more, its own.
+            if len(values) in (len(sizes), len(sizes) + 1):
+                schedule[key] = [value for value, size in zip(values, [*sizes, 1]) if size]
 
 
 def _group_sizes(saved: dict) -> list[int]:

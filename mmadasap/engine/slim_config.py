@@ -18,6 +18,9 @@ SLIM_HOOKS = ('PlainCheckpointHook', 'WidthGuardHook')
 TEST = 'python tools/test.py {config} {checkpoint}'
 START = 'python tools/train.py {config} --cfg-options load_from={checkpoint}'
 RESUME = 'python tools/train.py {config} --resume {checkpoint}'
+# Who starts from another network may want a part of it, as transfer does.
+PART = (", or in place of load_from give a part of a dense model init_cfg=dict(type='Pretrained', checkpoint=..., "
+        "prefix='<the part>')")
 
 
 def slim_config(cfg: Config, channels: dict) -> Config:
@@ -106,7 +109,8 @@ def check_widths(model: nn.Module, checkpoint: dict, path: Optional[str] = None,
         differing = differing or f'it has no residual branch in {", ".join(missing[:SHOWN])}'
     if not differing:
         return
-    kind, config, other = 'dense', '<its dense config>', ', or take a checkpoint written after the pruning'
+    kind, config = 'dense', '<its dense config>'
+    other = ', or take a checkpoint of these widths' + (PART if command == START else '')
     if channels is not None:
         kind, config, other = 'pruned', _slim_beside(path), ''
     to_run = command.format(config=config, checkpoint=quote(path) if path else '<checkpoint>')

@@ -52,10 +52,14 @@ def written_width(module: nn.Module) -> int:
 
 
 def image_channels(model: nn.Module) -> int:
-    """How many channels the images of ``model`` have: what its first convolution reads, up to 4, else 3.
+    """How many channels the images of ``model`` have: as many as its data preprocessor has means; without them, what
+    its first convolution reads, up to 4, else 3.
 
     One that reads more is behind something that rearranges pixels, as YOLOX's.
     """
+    mean = getattr(getattr(model, 'data_preprocessor', None), 'mean', None)
+    if mean is not None and len(mean) > 1:
+        return len(mean)
     first = next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)
     return first if first <= 4 else 3
 

@@ -98,6 +98,21 @@ class PruningSchedule:
         # Rounding must not take a channel where all are to be kept.
         return max(target, math.exp(done * math.log(target) + (1 - done) * math.log(dense)))
 
+    def budget_within(self, before: int, done: int, dense: float, target: float) -> Optional[float]:
+        """Cost to prune down to after iterations ``before + 1`` to ``done``: that of the last pruning step among them.
+
+        Args:
+            before: Iterations done when last asked.
+            done: Iterations done now.
+            dense: As for :meth:`budget_at`.
+            target: As for :meth:`budget_at`.
+
+        Returns:
+            The budget, or None where no pruning step follows any of them.
+        """
+        budgets = (self.budget_at(iteration, dense, target) for iteration in range(done, before, -1))
+        return next((budget for budget in budgets if budget is not None), None)
+
     def is_over(self, iteration: int) -> bool:
         """Whether the phase has ended after ``iteration``."""
         return iteration >= self.end

@@ -64,7 +64,7 @@ def test_only_scores_of_the_best_are_forgotten():
     hub = MessageHub.get_instance('forget-best')
     for key in ('best_score', 'best_score_mAP', 'cfg'):
         hub.update_info(key, 1)
-    forget_best(SimpleNamespace(message_hub=hub))
+    forget_best(SimpleNamespace(message_hub=hub, param_schedulers=None))
     assert set(hub.runtime_info) == {'cfg'}
 
 

@@ -6,10 +6,13 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
 
 from mmadasap.engine import AdaSAPOptimWrapper, launch
 from mmadasap.engine.arguments import add_config_arguments
 from mmadasap.engine.launch import (
+    build_runner,
     check_load_from,
     load_config,
     read_config,
@@ -138,6 +141,17 @@ def test_a_launcher_that_did_not_start_this_process_is_refused_with_the_command_
     with pytest.raises(UserError, match="torchrun --nproc_per_node=2 tools/test.py 'my config.py' a.pth --launcher "
                                         'pytorch, or leave it out'):
         start_processes(Config(dict(launcher='pytorch')))
+
+
+def test_the_runner_a_config_names_is_built(tmp_path):
+    @RUNNERS.register_module(force=True)
+    class NamedRunner(Runner):
+        pass
+
+    cfg = make_runner(tmp_path, dict(type='OptimWrapper')).cfg
+    assert type(build_runner(cfg)) is Runner
+    cfg.runner_type, cfg.experiment_name = 'NamedRunner', 'named'
+    assert type(build_runner(cfg)) is NamedRunner
 
 
 def test_auto_scale_lr():

@@ -5,6 +5,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from mmadasap.engine.plain_checkpoint import make_plain, make_resumable, to_plain
+from tests.toys import make_runner, same, values
 
 
 def test_numpy_and_histories_become_plain_at_any_depth():
@@ -32,6 +33,21 @@ def test_a_checkpoint_comes_back_through_a_file_that_needs_no_unpickling(tmp_pat
     again = loaded['message_hub']['log_scalars']['train/loss']
     assert isinstance(again, HistoryBuffer) and again.mean() == buffer.mean() and again.max_length == 100
     assert loaded['meta']['seed'] == 3
+
+
+def test_a_schedule_that_holds_a_function_resumes_without_unpickling(tmp_path):
+    def run(folder, **kwargs):
+        runner = make_runner(tmp_path / folder, dict(type='OptimWrapper'), [dict(type='mmadasap.PlainCheckpointHook')],
+                             param_scheduler=dict(type='OneCycleLR', eta_max=0.1, total_steps=6, by_epoch=False),
+                             **kwargs)
+        runner.train()
+        return runner
+
+    whole = run('whole')
+    loaded = torch.load(tmp_path / 'whole/epoch_1.pth', weights_only=True)
+    assert loaded['param_schedulers'][0]['last_step'] == 3
+    again = run('again', resume=True, load_from=str(tmp_path / 'whole/epoch_1.pth'))
+    assert same(values(again.model), values(whole.model))
 
 
 def test_checkpoints_of_plain_mmengine_are_left_alone():

@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from mmadasap.engine import ChannelPruningHook
 from mmadasap.errors import UserError
@@ -38,6 +39,14 @@ def test_epochs_are_refused_where_training_counts_iterations(tmp_path):
     runner = make_runner(tmp_path, SGD, [pruning(0, 1)], train_cfg=dict(by_epoch=False, max_iters=8))
     with pytest.raises(UserError, match='begin=0 and end=1 count epochs, and training counts iterations'):
         runner.train()
+
+
+def test_a_network_of_six_channels_whose_preprocessor_says_so_is_pruned(tmp_path):
+    radar = dict(dataset=dict(type='ToyData', colors=6), batch_size=4, num_workers=0, sampler=dict(
+        type='DefaultSampler', shuffle=True), collate_fn=dict(type='default_collate'))
+    runner = make_runner(tmp_path, SGD, [pruning()], dict(colors=6), epochs=4, train_dataloader=radar)
+    runner.model.data_preprocessor.register_buffer('mean', torch.zeros(6, 1, 1))
+    assert runner.train().net.stem.out_channels < 8
 
 
 def test_a_network_of_grey_images_is_pruned(tmp_path):

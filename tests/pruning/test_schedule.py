@@ -22,6 +22,13 @@ def test_budgets_fall_exponentially_and_meet_the_target():
     assert budgets[-1] == 81.0
 
 
+def test_after_several_iterations_the_last_step_among_them_counts():
+    schedule = PruningSchedule(2, 8, 3)
+    assert schedule.budget_within(0, 4, 100, 25) is None and schedule.budget_within(5, 5, 100, 25) is None
+    assert schedule.budget_within(3, 6, 100, 25) == schedule.budget_at(5, 100, 25) == pytest.approx(50)
+    assert schedule.budget_within(4, 9, 100, 25) == 25
+
+
 def test_budget_is_the_papers_formula():
     # k_r = exp(a log(k m) + (1 - a) log m) with m = 500, k = 0.2, a = 1 / 2.
     schedule = PruningSchedule(0, 20, 10)

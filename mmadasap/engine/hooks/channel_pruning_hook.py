@@ -90,20 +90,22 @@ class ChannelPruningHook(Hook):
         self._pruner: Optional[ChannelPruner] = None
         self._parent: Optional[str] = None
         self._due: Optional[float] = None
+        self._done = 0
         self._handles: list = []
         self._stopping: list[Hook] = []
 
     def before_train(self, runner) -> None:
         """Fixes the schedule, traces the model and checks that the budget can be met."""
         check_optimizer(runner)
-        self.schedule = self.plan.schedule(runner)
+        self.schedule, self._done = self.plan.schedule(runner), self.plan.done(runner)
         if not runner._resume:
             self._parent = runner._load_from
-        if self.schedule.is_over(runner.iter) and self._due is None:
+        if self.is_over and self._due is None:
             if self.channels is None:
                 raise UserError(f'Training resumes at iteration {runner.iter}, after the pruning phase '
                                 f'(end={self.schedule.end}), from a checkpoint without a pruned network; resume from '
                                 'a checkpoint of this run, or use load_from to start anew.')
+            self._write_slim_config(runner)
             return
         check_layers_show(runner)
         # Until the network is slim its training is not to be stopped early.
@@ -118,17 +120,29 @@ class ChannelPruningHook(Hook):
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Prunes where the schedule says so; at the end of the phase removes what is pruned."""
+        self._advance(runner, self.plan.done(runner, batch_idx + 1))
+
+    def after_train_epoch(self, runner) -> None:
+        """Catches up where a data loader gives fewer batches than its length, as mmdet's AspectRatioBatchSampler may."""
+        if self.plan.by_epoch:
+            self._advance(runner, self.plan.done(runner, len(runner.train_dataloader)))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the pruning phase has ended, in a run that trains."""
+        return self.schedule.is_over(self._done)
+
+    def _advance(self, runner, done: int) -> None:
+        before, self._done = self._done, done
         if self._pruner is None:
             return
-        iteration = runner.iter + 1
-        budget = self.schedule.budget_at(iteration, self._pruner.dense, self._pruner.target)
-        self._due = self._due if budget is None else budget
+        self._due = self.schedule.budget_within(before, done, self._pruner.dense, self._pruner.target) or self._due
         # Inside a cycle of gradient accumulation there are gradients and noted inputs of the present shapes.
         if not runner.optim_wrapper.should_update():
             return
         if self._due is not None:
             self._prune(runner, self._due)
-        if self.schedule.is_over(iteration):
+        if self.is_over:
             self._make_slim(runner)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
@@ -165,7 +179,7 @@ class ChannelPruningHook(Hook):
             self._resumed, self._parent, self._due = masks_of(state), state.get('parent'), due_of(state)
 
     def _observe(self, runner) -> None:
-        if runner.iter >= self.schedule.begin:
+        if self._done >= self.schedule.begin:
             self._pruner.observe()
 
     def _prune(self, runner, budget: float) -> None:
@@ -196,11 +210,14 @@ class ChannelPruningHook(Hook):
         self.channels = channel_spec(pruner.model, {*touched, *slim_before, *(self.channels or {})}, leaving)
         widths = '\n'.join(f'  {name}: {widths}' for name, widths in self.channels.items())
         runner.logger.info(f'Pruning is over; kept {pruner.summary()}. New widths:\n{widths}')
+        self._write_slim_config(runner)
+        if masked is not None:
+            log_times(dict(masked=masked, slim=pruner.model), self._table, self.plan.input_size, runner.logger)
+
+    def _write_slim_config(self, runner) -> None:
         if 'model' in runner.cfg:
             path = write_config(self._slim_config(runner), osp.join(runner.work_dir, 'slim.py'))
             runner.logger.info(f'The slim config is {path}.')
-        if masked is not None:
-            log_times(dict(masked=masked, slim=pruner.model), self._table, self.plan.input_size, runner.logger)
 
     def _slim_config(self, runner) -> Config:
         cfg = slim_config(runner.cfg, self.channels)

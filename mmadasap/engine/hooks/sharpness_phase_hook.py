@@ -36,14 +36,18 @@ class SharpnessPhaseHook(Hook):
         if not found:
             raise UserError('SharpnessPhaseHook waits for the end of the pruning phase, but this run has no '
                              'ChannelPruningHook; add one, or set optim_wrapper.radius alone.')
-        self._schedule = found[0].schedule
-        self._switch(runner, runner.iter)
+        self._pruning = found[0]
+        self._switch(runner)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Swaps after the last iteration of the phase."""
-        self._switch(runner, runner.iter + 1)
+        self._switch(runner)
 
-    def _switch(self, runner, iteration: int) -> None:
-        if self._schedule.is_over(iteration) and runner.optim_wrapper.radius is not self.radius:
+    def after_train_epoch(self, runner) -> None:
+        """Swaps where the phase ends with an epoch cut short."""
+        self._switch(runner)
+
+    def _switch(self, runner) -> None:
+        if self._pruning.is_over and runner.optim_wrapper.radius is not self.radius:
             runner.optim_wrapper.radius = self.radius
             runner.logger.info(f'SharpnessPhaseHook: the radius policy is now {self.radius}.')

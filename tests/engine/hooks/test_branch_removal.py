@@ -109,7 +109,8 @@ def test_schedules_and_options_of_groups_are_kept_over_surgery_and_resuming(tmp_
 
 @pytest.mark.parametrize('options', [None, OPTIONS], ids=['one group', 'a group a parameter'])
 def test_the_slim_config_resumes_as_the_pruning_one_does(tmp_path, options):
-    schedule = [dict(type='CosineAnnealingLR', T_max=5, by_epoch=True, convert_to_iter_based=True)]
+    # The ratio is of what schedules hold for each group.
+    schedule = [dict(type='CosineAnnealingLR', T_max=5, eta_min_ratio=0.1, by_epoch=True, convert_to_iter_based=True)]
     wrapper, expected, seen = dict(SGD, paramwise_cfg=options), Rates(), Rates()
     whole = train(tmp_path, wrapper=wrapper, watch=expected, param_scheduler=schedule)
     cfg = Config.fromfile(tmp_path / 'slim.py')
