@@ -12,7 +12,8 @@ __all__ = [
 ]
 
 if is_installed('mmdet'):
+    from .coco_metric import CocoMetric
     from .voc_metric import VOCMetric
-    __all__ += ['VOCMetric']
+    __all__ += ['CocoMetric', 'VOCMetric']
 else:
-    stand_in(METRICS, 'mmdet', 'VOCMetric')
+    stand_in(METRICS, 'mmdet', 'CocoMetric', 'VOCMetric')

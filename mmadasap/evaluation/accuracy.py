@@ -29,15 +29,20 @@ def find_accuracy(results: Mapping[str, float], metric: Optional[str] = None) ->
     raise UserError(f'The evaluator gives {wanted}, only {sorted(results)}; name one of these as metric.')
 
 
-def class_accuracies(results: Mapping[str, float]) -> dict[str, float]:
-    """Class -> accuracy, of evaluators that tell (``AP/<class>``, and COCO's ``<class>_precision``)."""
-    found = {}
+def class_accuracies(results: Mapping[str, float], metric: str) -> dict[str, float]:
+    """Class -> accuracy, of evaluators that tell (``AP/<class>``, and COCO's ``<kind>_<class>_precision``).
+
+    Args:
+        results: Name -> value.
+        metric: What is counted as accuracy; of COCO's, classes are of its kind, boxes or masks.
+    """
+    kind, found = metric.removeprefix('coco/').partition('_')[0], {}
     for name, value in results.items():
         last = name.partition('/')[2]
         if last.startswith('AP/'):
             found[last[len('AP/'):]] = float(value)
-        elif name.startswith('coco/') and last.endswith('_precision') and not math.isnan(float(value)):
-            found[last[:-len('_precision')]] = float(value)
+        elif name.startswith(f'coco/{kind}_') and last.endswith('_precision') and not math.isnan(float(value)):
+            found[last[len(f'{kind}_'):-len('_precision')]] = float(value)
     return found
 
 
@@ -51,5 +56,5 @@ def with_class_accuracies(evaluator: Union[dict, list]) -> Union[dict, list]:
     if kind in ('VOCMetric', 'mmdet.VOCMetric'):
         evaluator['type'] = 'mmadasap.VOCMetric'
     elif kind in ('CocoMetric', 'mmdet.CocoMetric'):
-        evaluator['classwise'] = True
+        evaluator |= dict(type='mmadasap.CocoMetric', classwise=True)
     return evaluator

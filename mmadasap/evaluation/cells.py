@@ -2,13 +2,18 @@
 import hashlib
 import json
 import os.path as osp
+from glob import escape as glob_escape
+from glob import glob
 from typing import Any, Optional
 
 from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process
 
 from mmadasap.fileio import file_digest, write_json
-from mmadasap.version import __version__
+from mmadasap.registry import inner_datasets
+from mmadasap.version import __version__, installed_version
+
+LIBRARIES = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmpretrain')
 
 
 class Cells:
@@ -31,6 +36,10 @@ class Cells:
         broadcast_object_list(found)
         return found[0]
 
+    def count(self) -> int:
+        """How many cells are known."""
+        return len(glob(osp.join(glob_escape(self.folder), '*.json'))) if self.folder else 0
+
     def put(self, name: str, result: dict) -> None:
         """Keeps the result of a cell."""
         if self.folder and is_main_process():
@@ -41,14 +50,22 @@ class Cells:
 
 
 def cell_key(cfg: Config, checkpoint: str, *more: Any) -> str:
-    """Names all that a result depends on: network, weights, data, metric, this package, and whatever else is given.
+    """Names all that a result depends on: network, weights, data, metric, libraries, and whatever else is given.
 
-    Of the data the config alone: images that are replaced in their folder are not noticed. Number of workers and the
-    like are left out: they change no result.
+    Of the data the config and the files of annotations or lists that it names: images, and files of single images'
+    annotations, that are replaced in their folder are not noticed. Number of workers and the like are left out: they
+    change no result.
     """
     loader = cfg.test_dataloader
     parts = [cfg.model, loader.dataset, loader.get('batch_size'), cfg.test_evaluator, cfg.get('test_cfg'), __version__]
     plain = Config(dict(parts=parts))._cfg_dict.to_dict()
     weights = file_digest(checkpoint) if osp.isfile(checkpoint) else checkpoint
-    text = json.dumps([plain, weights, *more], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    libraries = {name: installed_version(name) for name in LIBRARIES}
+    known = [plain, weights, _annotations(loader.dataset), libraries, *more]
+    return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _annotations(dataset: dict) -> list[str]:
+    """Digests of the files that data sets take their annotations or lists of images from."""
+    paths = [osp.join(inner.get('data_root') or '', inner.get('ann_file') or '') for inner in inner_datasets(dataset)]
+    return [file_digest(path) for path in paths if osp.isfile(path)]

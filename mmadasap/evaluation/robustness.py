@@ -124,6 +124,9 @@ def evaluate_robustness(cfg: Config,
     copies = {cell: read_copy(osp.join(stored, cell_path(*cell))) for cell in grid} if stored else {}
     digests = sorted((cell_path(*cell), stored_copy.digest) for cell, stored_copy in copies.items())
     known = Cells(cells, cell_key(cfg, checkpoint, metric, seed, library_versions(), digests))
+    if known.count() and is_main_process():
+        print(f'{known.count()} results of this model are there from an earlier run; remove {known.folder!r} to test '
+              'anew.', flush=True)
     tester = _Tester(cfg, checkpoint, metric)
 
     def cell(name: str, loader: dict) -> dict:
@@ -173,4 +176,4 @@ class _Tester:
         self.runner._test_loop = loop
         results = loop.run()
         name, accuracy = find_accuracy(results, self.metric)
-        return dict(metric=name, accuracy=accuracy, classes=class_accuracies(results))
+        return dict(metric=name, accuracy=accuracy, classes=class_accuracies(results, name))

@@ -30,14 +30,15 @@ def test_what_there_is_instead_is_said(metric, message):
 
 
 def test_classes():
-    found = class_accuracies({'pascal_voc/mAP': 0.5, 'pascal_voc/AP/a cat': 0.25, 'coco/dog_precision': 0.5,
-                              'coco/cow_precision': float('nan'), 'single-label/precision': 80})
-    assert found == {'a cat': 0.25, 'dog': 0.5}
+    results = {'pascal_voc/mAP': 0.5, 'pascal_voc/AP/a cat': 0.25, 'coco/bbox_a_dog_precision': 0.5,
+               'coco/segm_a_dog_precision': 0.75, 'coco/bbox_cow_precision': float('nan'), 'single-label/precision': 80}
+    assert class_accuracies(results, 'coco/bbox_mAP') == {'a cat': 0.25, 'a_dog': 0.5}
+    assert class_accuracies(results, 'coco/segm_mAP_50') == {'a cat': 0.25, 'a_dog': 0.75}
 
 
 def test_metrics_that_can_tell_classes_do():
     voc = dict(type='VOCMetric', eval_mode='area')
     found = with_class_accuracies([voc, dict(type='CocoMetric'), dict(type='Accuracy'), dict(type=CocoMetric)])
-    assert [m['type'] for m in found] == ['mmadasap.VOCMetric', 'CocoMetric', 'Accuracy', CocoMetric]
-    assert found[3]['classwise']
+    coco = 'mmadasap.CocoMetric'
+    assert [m['type'] for m in found] == ['mmadasap.VOCMetric', coco, 'Accuracy', coco] and found[3]['classwise']
     assert found[1]['classwise'] and found[0]['eval_mode'] == 'area' and voc['type'] == 'VOCMetric'
