@@ -63,7 +63,7 @@ def main() -> None:
     rows = run(args.severities, args.rounds)
     total = {side: sum(row[f'{side}_ms'] for row in rows.values()) for side in ('ours', 'theirs')}
     print(f'{"all 19":20}{total["ours"]:8.1f}{total["theirs"]:8.1f}{total["theirs"] / total["ours"]:7.1f}x')
-    write_json(args.out, dict(machine=describe_machine() | dict(threads=1, opencv=cv2.__version__,
+    write_json(args.out, dict(machine=describe_machine('cpu') | dict(threads=1, opencv=cv2.__version__,
                                                                 numpy=np.__version__),
                               image=[HEIGHT, WIDTH], severities=args.severities, total_ms=total, corruptions=rows))
     print(f'written to {args.out}')

@@ -123,7 +123,7 @@ def main() -> None:
         gap = '' if row['gap'] is None else f'{row["gap"]:.3%}'
         print(f'{row["allocator"]:16}{row["keep"]:6.0%}{row["value"]:12.2f}{row["used"]:13.2%}{gap:>9}'
               f'{row["seconds"]:7.2f}')
-    write_json(args.out, dict(machine=describe_machine(), seed=args.seed, cost='latency' if table else 'macs',
+    write_json(args.out, dict(machine=describe_machine('cpu'), seed=args.seed, cost='latency' if table else 'macs',
                               block=table.block if table else args.block, tiny=tiny, network=rows))
     print(f'written to {args.out}')
 

@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 
@@ -36,3 +37,14 @@ def file_digest(path: str) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def cached_digest(path: str) -> str:
+    """:func:`file_digest`, read once in a process as long as the file's size and time of change stay."""
+    about = os.stat(path)
+    return _digest_of(path, about.st_mtime_ns, about.st_size)
+
+
+@cache
+def _digest_of(path: str, *version: int) -> str:
+    return file_digest(path)

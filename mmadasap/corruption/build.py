@@ -70,7 +70,7 @@ def build(root: str, out: str, settings: Settings, workers: int = 1, shard: tupl
     source = find_source(root, WRITERS[settings.format][0], settings.split, settings.limit)
     print(f'{root!r} is read in {source.layout} layout: {len(source.images)} images.', flush=True)
     folder = Folder(out)
-    tasks = list(_pending(source.images, settings, folder.root, shard))
+    tasks = list(_pending(root, source.images, settings, folder.root, shard))
     report = Report(images=sum(1 for i in range(len(source.images)) if i // CHUNK % shard[1] == shard[0] - 1),
                     refused=list(source.refused) if shard[0] == 1 else [])
     with pool(workers) as run:
@@ -88,10 +88,11 @@ def _check_apart(root: str, out: str) -> None:
                         'that the data set is never written to.')
 
 
-def _pending(images: list[SourceImage], settings: Settings, out: str, shard: tuple[int, int]) -> Iterator[_Task]:
+def _pending(root: str, images: list[SourceImage], settings: Settings, out: str,
+             shard: tuple[int, int]) -> Iterator[_Task]:
     for number, start in enumerate(range(0, len(images), CHUNK)):
         if number % shard[1] == shard[0] - 1:
-            cells = [cell for cell in settings.cells if not is_done(osp.join(out, cell_path(*cell)), number)]
+            cells = [cell for cell in settings.cells if not is_done(root, osp.join(out, cell_path(*cell)), number)]
             if cells:
                 yield _Task(number, images[start:start + CHUNK], cells)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mmadasap.errors import UserError
+from mmadasap.fileio import cached_digest
 
 CHUNK = 16
 """Images a file of records is about."""
@@ -138,9 +139,22 @@ def format_records(records: Iterable[dict]) -> bytes:
     return ''.join(json.dumps(record) + '\n' for record in records).encode()
 
 
-def is_done(cell: str, chunk: int) -> bool:
-    """Whether all images of a chunk are there, with the sizes they had when they were written."""
-    return _are_there(cell, read_records(cell, chunk))
+def is_done(root: str, cell: str, chunk: int) -> bool:
+    """Whether all images of a chunk are there, with the sizes they had when they were written, and none of the files
+    below ``root`` that they were made of has become another since.
+    """
+    records = read_records(cell, chunk)
+    return _are_there(cell, records) and not any(_changed(root, r, records_path(cell, chunk)) for r in records)
+
+
+def _changed(root: str, record: dict, written: str) -> bool:
+    source = osp.join(root, record['source'])
+    try:
+        is_newer = os.stat(source).st_mtime_ns > os.stat(written).st_mtime_ns
+        return is_newer and cached_digest(source) != record['source_sha256']
+    except OSError:
+        # Of another data set, which the header tells.
+        return False
 
 
 def _are_there(cell: str, records: list[dict]) -> bool:

@@ -62,6 +62,8 @@ def _check_whole(data: bytes) -> None:
             image.load()
     except UnidentifiedImageError:
         raise UnreadableError('is no image of a known kind') from None
+    except Image.DecompressionBombError as error:
+        raise UnreadableError(f'is too large to be checked: {error}') from None
     except Exception as error:  # decoders raise anything on broken data
         raise UnreadableError(f'is broken ({error})') from None
     # MPO is a camera's JPEG with a preview behind it.

@@ -38,9 +38,10 @@ class Corrupt(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Replaces ``results['img']``."""
         if self.severity:
-            out = corrupt(self._swapped(results['img']), self.corruption, self.severity,
+            image = results['img']
+            out = corrupt(self._swapped(_whole_numbers(image)), self.corruption, self.severity,
                           image_id(results, self.root), self.seed)
-            results['img'] = np.ascontiguousarray(self._swapped(out))
+            results['img'] = np.ascontiguousarray(self._swapped(out).astype(image.dtype, copy=False))
         return results
 
     def _swapped(self, image: np.ndarray) -> np.ndarray:
@@ -52,6 +53,12 @@ class Corrupt(BaseTransform):
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(corruption={self.corruption!r}, severity={self.severity}, seed={self.seed}, '
                 f'channel_order={self.channel_order!r}, root={self.root!r})')
+
+
+def _whole_numbers(image: np.ndarray) -> np.ndarray:
+    """The image as uint8, where ``LoadImageFromFile(to_float32=True)`` has only changed its type; else as it is."""
+    whole = image.astype(np.uint8) if image.dtype == np.float32 else image
+    return whole if np.array_equal(whole, image) else image
 
 
 def image_id(results: dict, root: Optional[str] = None) -> str:

@@ -80,7 +80,7 @@ def export_onnx(cfg: Config,
         checkpoint=osp.abspath(checkpoint), size=list(size), nms=nms, images=len(batch),
         differences=largest_differences(network, session, batch),
         costs={name: c.to_dict() for name, c in measure_exports(networks, size, batch[:1]).items()},
-        machine=describe_machine())
+        machine=describe_machine('cpu'))
     if evaluate:
         result['metrics'] = {k: float(v) for k, v in evaluate_onnx(cfg, session, size, blank).items()}
     return result

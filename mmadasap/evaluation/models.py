@@ -2,11 +2,12 @@
 import os
 import os.path as osp
 from collections.abc import Sequence
+from itertools import product
 from typing import Optional
 
 from mmengine.config import Config
 
-from mmadasap.corruption.manifest import read_header
+from mmadasap.corruption.manifest import cell_path, read_header
 from mmadasap.corruption.versions import library_versions
 from mmadasap.engine.checkpoint import load_config
 from mmadasap.engine.launch import check_load_from, start_processes
@@ -43,6 +44,7 @@ def evaluate_models(pairs: Sequence[tuple[str, str]],
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
     configs = [_config(config, checkpoint, folder, workers, launcher) for config, checkpoint in pairs]
     names = short_names([checkpoint for _, checkpoint in pairs])
+    copies = about_stored(stored, list(product(corruptions, severities))) if stored else {}
     results, files = {}, {}
     for name, cfg, (config, checkpoint) in zip(names, configs, pairs):
         start_processes(cfg)
@@ -52,7 +54,7 @@ def evaluate_models(pairs: Sequence[tuple[str, str]],
         files[name] = dict(config=config, checkpoint=checkpoint)
     about = dict(corruptions=list(corruptions), severities=list(severities), seed=seed, files=files,
                  libraries=library_versions())
-    return results, about | (_about_stored(stored, corruptions[0], severities[0]) if stored else {})
+    return results, about | copies
 
 
 def _config(config: str, checkpoint: str, folder: str, workers: Optional[int], launcher: str) -> Config:
@@ -67,11 +69,25 @@ def _config(config: str, checkpoint: str, folder: str, workers: Optional[int], l
     return cfg
 
 
-def _about_stored(stored: str, corruption: str, severity: int) -> dict:
-    header = read_header(osp.join(stored, corruption, str(severity)))
+def about_stored(stored: str, cells: Sequence[tuple[str, int]]) -> dict:
+    """How stored copies were written.
+
+    Raises:
+        UserError: Not all alike, which no single mean could stand for.
+    """
+    header, *others = (read_header(osp.join(stored, cell_path(*cell))) for cell in cells)
+    for other in others:
+        for key in ('format', 'quality', 'seed', 'libraries'):
+            if other[key] != header[key]:
+                raise UserError(f'In {stored!r} {_cell_of(other)} was written with {key}={other[key]} and '
+                                f'{_cell_of(header)} with {header[key]}; build them alike, or test them one by one.')
     kind = f'{header["format"]} at quality {header["quality"]}' if header['format'] == 'jpg' else header['format']
     note = f'Corrupted images were stored as {kind}, which loses detail.' if header['lossy'] else ''
     return dict(stored=stored, format=header['format'], quality=header['quality'], seed=header['seed'], note=note)
+
+
+def _cell_of(header: dict) -> str:
+    return cell_path(header['corruption'], header['severity'])
 
 
 def short_names(checkpoints: Sequence[str]) -> list[str]:

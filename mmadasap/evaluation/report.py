@@ -1,6 +1,7 @@
 """Results of several models side by side: tables for people, files for programs."""
 import csv
 import os.path as osp
+from pathlib import Path
 
 from mmadasap.evaluation.robustness import RobustnessResult
 from mmadasap.fileio import replacing, write_json
@@ -99,6 +100,9 @@ def write_report(folder: str, results: Results, about: dict) -> list[str]:
     pictures = dict(severities=draw_severities, relative=draw_relative)
     if len(results) > 1:
         pictures['margins'] = draw_margins
+    else:
+        # An earlier run's.
+        Path(folder, 'margins.png').unlink(missing_ok=True)
     for name, draw in pictures.items():
         paths[name] = osp.join(folder, f'{name}.png')
         draw(results, paths[name])

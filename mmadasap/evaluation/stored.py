@@ -1,11 +1,9 @@
 """Stored corrupted copies in the place of a test set, once they are known to be of the very images that are tested."""
 import copy
 import json
-import os
 import os.path as osp
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from itertools import zip_longest
 from typing import Any
 
@@ -16,7 +14,7 @@ from mmadasap.corruption.reading import WRITERS
 from mmadasap.datasets.corrupt import image_id
 from mmadasap.errors import UserError, brief
 from mmadasap.evaluation.loaders import image_root, with_datasets
-from mmadasap.fileio import file_digest
+from mmadasap.fileio import cached_digest
 from mmadasap.registry import dataset_class, takes, type_name
 
 PLACE = ('ann_file', 'data_prefix')
@@ -131,16 +129,9 @@ def check_copies(loader: dict, clean: dict, folder: str, copies: Mapping[tuple[s
 
 def _digest(path: str) -> str:
     try:
-        about = os.stat(path)
-        return _digest_of(path, about.st_mtime_ns, about.st_size)
+        return cached_digest(path)
     except (OSError, ValueError):
         return ''
-
-
-@cache
-def _digest_of(path: str, *version: int) -> str:
-    """Of a file at this version of it, once for all models that are tested."""
-    return file_digest(path)
 
 
 def _check_sources(cell: str, stored: StoredCopy, tested: Iterable[Sample], digests: Mapping[str, str]) -> None:

@@ -10,13 +10,16 @@ from .networks import ClassifierNetwork, DetectorNetwork
 TOLERANCE = 1e-3
 # Candidates of an image that are compared, the best first.
 COMPARED = 100
+# Of what is left after suppression, on either side; where boxes overlap by nearly the limit, rounding decides.
+UNMATCHED = 0.05
 
 
 def check_agreement(network: ClassifierNetwork | DetectorNetwork, images: Tensor) -> None:
     """Compares a network of :func:`~mmadasap.export.networks.deployable` with the model it was made of.
 
     A classifier gives the probabilities that its head predicts. A detector's best boxes before suppression, as its head
-    decodes them, are among those the network gives, with these scores.
+    decodes them, are among those the network gives, with these scores; and where the network ends with suppression,
+    either finds what the other does.
 
     Args:
         network: In eval mode.
@@ -36,6 +39,10 @@ def check_agreement(network: ClassifierNetwork | DetectorNetwork, images: Tensor
     if not apart <= TOLERANCE:
         raise UserError(f'{type(head).__name__} makes something else of its outputs than an export would ({apart:.2g} '
                         'apart, in scores or in shares of the image); this head has no export.')
+    unmatched = _unmatched(network, images) if getattr(network, 'nms', None) is not None else 0
+    if unmatched > UNMATCHED:
+        raise UserError(f'{type(head).__name__} chooses among its boxes in another way than an export would '
+                        f'({unmatched:.0%} of them differ); export it without --nms.')
 
 
 def _scores_differ(network: ClassifierNetwork, images: Tensor) -> float:
@@ -48,15 +55,42 @@ def _boxes_differ(network: DetectorNetwork, images: Tensor) -> float:
                for theirs, *ours in zip(_candidates(network, images), *network.candidates(images)))
 
 
+def _unmatched(network: DetectorNetwork, images: Tensor) -> float:
+    """The greatest share, of any image, of what either side alone finds."""
+    # What mmdet does to save time is left out here.
+    with torch.no_grad():
+        theirs, ours = _predict(network, images, nms_pre=10**6), network(images)
+    limit = images.new_tensor(network.size[::-1]).repeat(2)
+    pairs = [(torch.cat([t.bboxes.clamp(min=0).minimum(limit), t.scores[:, None], t.labels[:, None]], 1),
+              torch.cat([boxes, scores[:, None], labels[:, None]], 1)[scores > 0])
+             for t, boxes, scores, labels in zip(theirs, *ours)]
+    weights = torch.cat([1 / limit, images.new_ones(2)])
+    return max(_share_alone(a * weights, b * weights) for a, b in pairs)
+
+
+def _share_alone(one: Tensor, other: Tensor) -> float:
+    """The greater share of the rows of either that are no row of the other."""
+    if not len(one) or not len(other):
+        return float(len(one) != len(other))
+    apart = torch.cdist(one, other, p=float('inf'))
+    return max(float((apart.amin(dim) > TOLERANCE).float().mean()) for dim in (0, 1))
+
+
 def _candidates(network: DetectorNetwork, images: Tensor) -> list:
     """What the host's head decodes, before suppression; of each image boxes, scores and labels."""
+    # An untrained network, too, has something to compare.
+    return _predict(network, images, with_nms=False, score_thr=0.0)
+
+
+def _predict(network: DetectorNetwork, images: Tensor, with_nms: bool = True, **settings) -> list:
+    """What the host's head finds in each image, with other settings of its ``test_cfg``."""
     head, size = network.model.bbox_head, network.size
     cfg = head.test_cfg.copy()
-    # An untrained network, too, has something to compare.
-    cfg.score_thr = 0.0
+    cfg.update(settings)
     meta = dict(img_shape=size, ori_shape=size, scale_factor=(1.0, 1.0), pad_shape=size, batch_input_shape=size)
     outputs = network.model(network.normalized(images), mode='tensor')
-    return head.predict_by_feat(*outputs, batch_img_metas=[meta] * len(images), cfg=cfg, rescale=False, with_nms=False)
+    return head.predict_by_feat(
+        *outputs, batch_img_metas=[meta] * len(images), cfg=cfg, rescale=False, with_nms=with_nms)
 
 
 def _farthest(theirs, boxes: Tensor, scores: Tensor, size: tuple[int, int]) -> float:

@@ -50,6 +50,10 @@ def _note(sample, found: dict[str, Tensor]) -> None:
         sample.set_pred_score(found['scores']).set_pred_label(found['scores'].argmax())
         return
     live = found['scores'] > 0
-    scale = found['boxes'].new_tensor(sample.metainfo.get('scale_factor', (1, 1))).repeat(2)
+    # The file knows no border between an image and what it is padded with.
+    limit = found['boxes'].new_tensor(sample.metainfo['img_shape'][1::-1]).repeat(2)
+    boxes = found['boxes'].minimum(limit)
+    live &= (boxes[:, 2:] > boxes[:, :2]).all(1)
+    scale = boxes.new_tensor(sample.metainfo.get('scale_factor', (1, 1))).repeat(2)
     sample.pred_instances = InstanceData(
-        bboxes=found['boxes'][live] / scale, scores=found['scores'][live], labels=found['labels'][live])
+        bboxes=boxes[live] / scale, scores=found['scores'][live], labels=found['labels'][live])

@@ -110,24 +110,37 @@ class DetectorNetwork(nn.Module):
         # Points come with their stride, which some heads decode with; anchors are boxes already.
         points = dict(with_stride=True) if hasattr(head, '_bbox_decode') else {}
         self.register_buffer('priors', torch.cat(head.prior_generator.grid_priors(sizes, device='cpu', **points)))
+        # YOLOX gives a box its best class alone, and its threshold is of the product with the factor.
+        self.one_label, self.floor = bool(points), 0.0
+        if nms is not None and len(outputs) == 3 and not self.one_label:
+            # Other heads look at the class alone, before the factor.
+            self.floor, nms.threshold = nms.threshold, 0.0
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Pixels 0..255, BGR, shape (N, 3, H, W)."""
-        boxes, scores = self.candidates(images)
-        return (boxes, scores) if self.nms is None else self.nms(boxes, scores)
+        if self.nms is None:
+            return self.candidates(images)
+        boxes, classes, factor = self._outputs(images)
+        competing = classes > self.floor
+        if self.one_label:
+            competing = competing & (classes == classes.amax(-1, keepdim=True))
+        return self.nms(boxes, classes * competing.to(classes.dtype) * factor)
 
     def candidates(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Boxes (N, A, 4) and scores (N, A, C) before suppression."""
+        boxes, classes, factor = self._outputs(images)
+        return boxes, classes * factor
+
+    def _outputs(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor | float]:
+        """Boxes (N, A, 4), scores of classes (N, A, C) and the factor (N, A, 1) of a box's: objectness, centerness."""
         head, (scores, boxes, *factors) = self.model.bbox_head, self.model(self.normalized(images), mode='tensor')
         scores = self._rows(scores, head.cls_out_channels)
         scores = scores.sigmoid() if getattr(head, 'use_sigmoid_cls', True) else scores.softmax(-1)[..., :-1]
-        if factors:
-            # Objectness, centerness.
-            scores = scores * self._rows(factors[0], 1).sigmoid()
+        factor = self._rows(factors[0], 1).sigmoid() if factors else 1.0
         boxes = self._decode(self._rows(boxes, 4))
         height, width = self.size
         x, y = boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)
-        return torch.stack([x[..., 0], y[..., 0], x[..., 1], y[..., 1]], -1), scores
+        return torch.stack([x[..., 0], y[..., 0], x[..., 1], y[..., 1]], -1), scores, factor
 
     @staticmethod
     def _rows(levels: list[Tensor], width: int) -> Tensor:

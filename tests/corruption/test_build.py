@@ -95,6 +95,20 @@ def test_a_second_run_writes_nothing_and_a_lost_file_is_written_again(voc, whole
     assert tree(tmp_path / 'c') == tree(whole[1])
 
 
+def test_an_image_that_was_changed_since_is_written_again(voc, whole, tmp_path):
+    shutil.copytree(voc, tmp_path / 'voc')
+    shutil.copytree(whole[1], tmp_path / 'c', symlinks=True)
+    assert make(tmp_path / 'voc', tmp_path / 'c').written == 0
+    [changed, touched] = [tmp_path / f'voc/JPEGImages/{name}.jpg' for name in ('00007', '00030')]
+    cv2.imwrite(str(changed), 255 - cv2.imread(str(changed)))
+    touched.touch()
+    # The chunk of 16 images it is in, in four cells.
+    assert make(tmp_path / 'voc', tmp_path / 'c').written == 4 * 16
+    stored, (pixels, _) = cv2.imread(str(tmp_path / 'c/fog/3/JPEGImages/00007.png')), read_image(str(changed))
+    assert np.array_equal(stored[..., ::-1], corrupt(pixels, 'fog', 3, '00007'))
+    assert make(tmp_path / 'voc', tmp_path / 'c').written == 0
+
+
 def test_more_corruptions_join_what_is_there(voc, whole, tmp_path):
     for part in ('fog', 'manifest/fog'):
         shutil.copytree(whole[1] / part, tmp_path / 'c' / part, symlinks=True)

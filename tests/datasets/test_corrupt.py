@@ -27,6 +27,15 @@ def test_alpha_stays_what_it_is():
     assert np.array_equal(out[..., :3], Corrupt('snow', 3)(dict(img=image(), img_id='x'))['img'])
 
 
+def test_images_turned_into_floats_stay_such():
+    whole = image()
+    out = Corrupt('snow', 3)(dict(img=whole.astype(np.float32), img_id='x'))['img']
+    assert out.dtype == np.float32 and np.array_equal(out, Corrupt('snow', 3)(dict(img=whole, img_id='x'))['img'])
+    for broken in (whole + np.float32(0.5), whole - np.float32(300)):
+        with pytest.raises(UserError, match='is float32 of shape'):
+            Corrupt('snow', 3)(dict(img=broken, img_id='x'))
+
+
 def test_gray_images():
     gray = image()[..., 0]
     assert np.array_equal(Corrupt('fog', 3)(dict(img=gray, img_id='x'))['img'], corrupt(gray, 'fog', 3, 'x'))

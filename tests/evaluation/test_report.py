@@ -52,6 +52,7 @@ def test_files_hold_every_number_unrounded(tmp_path):
 
 
 def test_a_note_on_stored_images_is_said(tmp_path):
+    (tmp_path / 'margins.png').write_bytes(b'of an earlier run')
     write_report(str(tmp_path), dict(a=A), ABOUT | dict(note='Stored as jpg.'))
     assert 'Stored as jpg.' in (tmp_path / 'robustness.md').read_text()
     assert not (tmp_path / 'margins.png').exists()

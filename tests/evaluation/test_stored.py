@@ -7,6 +7,7 @@ import pytest
 from mmdet.datasets import XMLDataset
 from mmengine.dataset import BaseDataset
 
+from mmadasap import fileio
 from mmadasap.corruption import corrupt
 from mmadasap.corruption.build import build
 from mmadasap.corruption.manifest import StoredCopy, cell_path, read_copy
@@ -14,8 +15,8 @@ from mmadasap.corruption.reading import read_image
 from mmadasap.corruption.settings import Settings
 from mmadasap.datasets.shapes import CLASSES, draw_scene, write_shapes
 from mmadasap.errors import UserError
-from mmadasap.evaluation import stored as storing
 from mmadasap.evaluation.loaders import clean_loader, corrupted_loader
+from mmadasap.evaluation.models import about_stored
 from mmadasap.evaluation.stored import Sample, check_copies, check_same_images, stored_loader
 from mmadasap.registry import DATASETS
 
@@ -56,6 +57,18 @@ def test_stored_images_are_the_ones_made_on_the_fly(voc, tmp_path):
     image, _ = read_image(first['img_path'])
     expected = corrupt(image, 'snow', 3, first['img_id'])[..., ::-1].transpose(2, 0, 1)
     assert (fly[0]['inputs'].numpy() == expected).all()
+
+
+@pytest.mark.parametrize('other, message', [
+    (Settings(('snow', ), format='jpg'), 'written with format=jpg and fog/3 with png'),
+    (Settings(('snow', ), seed=7), 'written with seed=7 and fog/3 with 0')])
+def test_copies_that_were_not_written_alike_have_no_mean(voc, tmp_path, other, message):
+    folder = copy_of(voc, tmp_path / 'c')
+    about = about_stored(folder, [('fog', 3)])
+    assert (about['format'], about['seed'], about['note']) == ('png', 0, '')
+    copy_of(voc, tmp_path / 'c', other)
+    with pytest.raises(UserError, match=f'snow/3 was {message}; build them alike, or test them one by one'):
+        about_stored(folder, [('fog', 3), ('snow', 3)])
 
 
 def test_a_copy_is_of_one_data_set(voc, tmp_path):
@@ -112,8 +125,8 @@ def test_annotations_that_were_changed_since_are_refused(voc, tmp_path):
 
 def test_every_image_is_read_once_whatever_the_number_of_copies(voc, tmp_path, monkeypatch):
     folder = copy_of(voc, tmp_path / 'c', Settings(('fog', 'contrast'), (1, 3)))
-    digest, read = storing.file_digest, []
-    monkeypatch.setattr(storing, 'file_digest', lambda path: read.append(path) or digest(path))
+    digest, read = fileio.file_digest, []
+    monkeypatch.setattr(fileio, 'file_digest', lambda path: read.append(path) or digest(path))
     for _ in range(2):
         check(voc_loader(voc), folder, [(name, severity) for name in ('fog', 'contrast') for severity in (1, 3)])
     assert sorted(read) == [str(voc / f'JPEGImages/{name}.jpg') for name in ('00001', '00002')]

@@ -29,7 +29,7 @@ def detector(source, changes):
 @pytest.mark.parametrize('name', ['ssd_vgg', 'retinanet', 'yolox', 'rtmdet', 'resnet18'])
 def test_what_is_exported_is_what_the_host_finds(name):
     model, x = build(name, dtype=torch.float32)
-    check_agreement(deployable(model, tuple(x.shape[2:]), nms=name == 'ssd_vgg'), images(x.shape[2]))
+    check_agreement(deployable(model, tuple(x.shape[2:]), nms=name != 'resnet18'), images(x.shape[2]))
 
 
 def test_factors_of_the_scores_belong_to_them():
@@ -39,6 +39,27 @@ def test_factors_of_the_scores_belong_to_them():
     network.model.bbox_head.conv_centerness.register_forward_hook(lambda m, x, out: out + torch.randn_like(out))
     with pytest.raises(UserError, match='FCOSHead makes something else of its outputs'):
         check_agreement(network, images(64))
+
+
+@pytest.mark.parametrize('source', ['fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py', 'atss/atss_r50_fpn_1x_coco.py'])
+def test_thresholds_are_of_classes_before_factors(source):
+    """What a class scores above the threshold stays, however little its factor leaves of it."""
+    model = detector(source, FPN)
+    model.test_cfg.update(score_thr=0.4, max_per_img=1000)
+    network = deployable(model, (64, 64), nms=True)
+    check_agreement(network, images(64))
+    scores = network(images(64))[1]
+    assert 0 < scores[scores > 0].min() < 0.4
+
+
+def test_a_box_has_one_label_where_the_head_gives_it_one():
+    model, x = build('yolox', dtype=torch.float32)
+    model.test_cfg.max_per_img = 1000
+    network = deployable(model, tuple(x.shape[2:]), nms=True)
+    check_agreement(network, images(x.shape[2]))
+    network.one_label = False
+    with pytest.raises(UserError, match=r'YOLOXHead chooses among its boxes in another way .*; export it without'):
+        check_agreement(network, images(x.shape[2]))
 
 
 @pytest.mark.parametrize('source, message', [

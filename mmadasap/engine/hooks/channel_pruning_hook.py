@@ -123,7 +123,7 @@ class ChannelPruningHook(Hook):
         self._advance(runner, self.plan.done(runner, batch_idx + 1))
 
     def after_train_epoch(self, runner) -> None:
-        """Catches up where a data loader gives fewer batches than its length, as mmdet's AspectRatioBatchSampler may."""
+        """Catches up where a loader gives fewer batches than its length, as with mmdet's AspectRatioBatchSampler."""
         if self.plan.by_epoch:
             self._advance(runner, self.plan.done(runner, len(runner.train_dataloader)))
 
