@@ -133,6 +133,8 @@ CLAIMS = [
     *_classification(20, 'adasap-p', 'taylor-sam', ('+0.0076', '+0.0137', '+0.01')),
     *_classification(20, 'taylor-sam', 'taylor-sgd', ('+0.0006', '+0.0056', '+0.01')),
     *_classification(20, 'adasap-p-asam', 'magnitude-asam', ('+0.0070', '+0.0064', '+0.00')),
+    *_classification(20, 'adasap-p', 'magnitude-asam', CONTROL),
+    *_classification(20, 'magnitude-asam', 'magnitude-sam', CONTROL),
     *_classification(20, 'adasap-p', 'magnitude-sgd', ('+0.0058', '+0.0059', '+0.00')),
     *_classification(20, 'adasap-p', 'magnitude-sam', CONTROL),
     *_classification(20, 'adasap-taylor', 'taylor-sgd', CONTROL),
