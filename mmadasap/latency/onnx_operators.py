@@ -10,6 +10,9 @@ from .conditions import Conditions
 from .operators import Call, group_count, input_shape
 
 OPSET = 17
+# Activations that are the input times a function of it.
+GATES = dict(silu=('Sigmoid', ), gelu=('Erf', ), mish=('Softplus', 'Tanh'))
+RESIZES = dict(upsample='nearest', bilinear='linear')
 PROVIDERS = {
     'onnxruntime': {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'},
     'tensorrt': {'cuda': 'TensorrtExecutionProvider'},
@@ -121,15 +124,19 @@ def _nodes(operation: Operation, names: list[str], groups: int, node: Callable) 
     if op.kind == 'linear':
         product = node('MatMul', names[:2], ['out' if not op.bias else 'product'])
         return [product, node('Add', ['product', names[2]], ['out'])] if op.bias else [product]
-    if op.kind == 'silu':
-        return [node('Sigmoid', names, ['gate']), node('Mul', [*names, 'gate'], ['out'])]
-    if op.kind == 'upsample':
+    if op.kind in GATES:
+        steps = GATES[op.kind]
+        ends = [*names, *steps]
+        return [*(node(step, [end], [step]) for step, end in zip(steps, ends)),
+                node('Mul', [*names, ends[-1]], ['out'])]
+    if op.kind in RESIZES:
         scales = node('Constant', [], ['scales'], value_floats=[1.0, 1.0, *map(float, op.stride)])
-        return [scales, node('Resize', [*names, '', 'scales'], ['out'], mode='nearest')]
+        return [scales, node('Resize', [*names, '', 'scales'], ['out'], mode=RESIZES[op.kind])]
     single = dict(
         conv=('Conv', dict(strides=op.stride, pads=pads, dilations=op.dilation, group=groups)),
         max_pool=('MaxPool', pool), avg_pool=('AveragePool', pool), mean=('GlobalAveragePool', {}),
-        hardswish=('HardSwish', {}), cat=('Concat', dict(axis=1)), add=('Add', {}), mul=('Mul', {}))
+        hardswish=('HardSwish', {}), hardsigmoid=('HardSigmoid', {}), elu=('Elu', {}), cat=('Concat', dict(axis=1)),
+        add=('Add', {}), mul=('Mul', {}))
     if op.kind not in single:
         raise UserError(f'operation kind={op.kind!r} cannot be measured on ONNX Runtime.')
     name, attributes = single[op.kind]

@@ -21,6 +21,10 @@ FUNCTIONS = {
     'relu6': partial(F.hardtanh_, min_val=0.0, max_val=6.0),
     'leaky_relu': partial(F.leaky_relu_, negative_slope=0.1),
     'hardswish': partial(F.hardswish, inplace=True),
+    'hardsigmoid': F.hardsigmoid,
+    'gelu': F.gelu,
+    'mish': F.mish,
+    'elu': F.elu_,
     'sigmoid': torch.sigmoid,
     'mean': partial(F.adaptive_avg_pool2d, output_size=1),
     'cat': torch.clone,
@@ -65,7 +69,8 @@ def torch_layer(operation: Operation, c_in: int, c_out: int) -> nn.Module:
     makers = dict(
         max_pool=lambda: nn.MaxPool2d(op.kernel, op.stride, op.padding),
         avg_pool=lambda: nn.AvgPool2d(op.kernel, op.stride, op.padding),
-        upsample=lambda: nn.Upsample(scale_factor=op.stride))
+        upsample=lambda: nn.Upsample(scale_factor=op.stride),
+        bilinear=lambda: nn.Upsample(scale_factor=op.stride, mode='bilinear'))
     makers |= {kind: partial(_Plain, function) for kind, function in FUNCTIONS.items()}
     if op.kind not in makers:
         raise UserError(f'operation kind={op.kind!r} is unknown and cannot be measured; choose one of '

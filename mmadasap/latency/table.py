@@ -1,6 +1,6 @@
 """Measured times of layers at many widths: an open file, and answers between and only between what was measured."""
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -110,12 +110,16 @@ class LatencyTable:
         Raises:
             UserError: An operation that was not measured, or widths outside of what was.
         """
-        grids = self._grids_of.get(operation)
-        if grids is None:
-            raise UserError(f'{self.path} has no times of {operation}; build a table of this network at this input '
-                            'size with tools/build_latency_table.py.')
+        grids = self._grids_of.get(operation, [])
         reads = c_in if operation.reads_all else 0
         estimates = [grid.at(reads, c_out) for grid in grids if grid.covers(reads, c_out)]
+        if not estimates and operation.kind == 'conv' and operation.reads_all:
+            # A grouped convolution cut to one group is written as an ordinary one.
+            one_group = replace(operation, group_width=c_in, group_outs=c_out)
+            estimates = [grid.at(0, c_out) for grid in self._grids_of.get(one_group, []) if grid.covers(0, c_out)]
+        if not estimates and not grids:
+            raise UserError(f'{self.path} has no times of {operation}; build a table of this network at this input '
+                            'size with tools/build_latency_table.py.')
         if not estimates:
             raise UserError(f'{self.path} has {operation} only for {_ranges(grids)}, not for {c_in} -> {c_out}; '
                             'build it anew with a smaller --block.')

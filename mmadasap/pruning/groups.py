@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmadasap.errors import brief
 
+from .bounded import bounded
 from .graph import LAYER_TYPES, TraceError, flatten_tensors, output_layers, traceable
 from .grouped import is_grouped, tie_grouped
 
@@ -78,7 +79,7 @@ def trace_groups(model: nn.Module,
         if name not in names.values():
             raise TraceError(f'protect={name!r} is no module of {type(model).__name__}; '
                              'print(model) shows the names.')
-    with traceable(model) as frozen:
+    with traceable(model) as frozen, bounded(model):
         try:
             graph = tp.DependencyGraph()
             # torch-pruning switches to eval mode once more, and with it freezes what the backbone freezes.

@@ -1,4 +1,5 @@
 """What a layer makes a device compute, apart from its widths: the unit latency is measured in."""
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,10 @@ FOLLOWING = {
     'HardtanhBackward0': 'relu6',
     'LeakyReluBackward0': 'leaky_relu',
     'HardswishBackward0': 'hardswish',
+    'HardsigmoidBackward0': 'hardsigmoid',
+    'GeluBackward0': 'gelu',
+    'MishBackward0': 'mish',
+    'EluBackward0': 'elu',
     'SigmoidBackward0': 'sigmoid',
     'AddBackward0': 'add',
     'MulBackward0': 'mul',
@@ -25,8 +30,12 @@ FOLLOWING = {
     'AvgPool2DBackward0': 'avg_pool',
     'MeanBackward1': 'mean',
     'UpsampleNearest2DBackward0': 'upsample',
+    'UpsampleBilinear2DBackward0': 'bilinear',
 }
 POOLS = ('max_pool', 'avg_pool')
+UPSAMPLINGS = ('upsample', 'bilinear')
+# These have an input of another size than what they give.
+RESIZING = (*POOLS, *UPSAMPLINGS, 'mean')
 
 
 @dataclass(frozen=True, order=True)
@@ -88,7 +97,8 @@ def trace_operations(model: nn.Module, example: Tensor, forward: Callable[[nn.Mo
 
     def note(module, inputs, output):
         x = inputs[0]
-        found.setdefault(layers[module], []).append(_own_operation(module, x, items_an_image(len(x), example)))
+        operation = _own_operation(module, x, output, items_an_image(len(x), example))
+        found.setdefault(layers[module], []).append(operation)
         producer_of[output.grad_fn] = layers[module]
         ends.append(x.grad_fn)
 
@@ -105,23 +115,41 @@ def trace_operations(model: nn.Module, example: Tensor, forward: Callable[[nn.Mo
     return {name: tuple(operations) for name, operations in found.items()}
 
 
-def _own_operation(module: nn.Module, x: Tensor, items: int) -> Operation:
+def _own_operation(module: nn.Module, x: Tensor, output: Tensor, items: int) -> Operation:
     size = _size(x.shape, items)
     if isinstance(module, nn.Conv2d):
-        padding = module.padding
-        if isinstance(padding, str):
-            padding = tuple(d * (k - 1) // 2 if padding == 'same' else 0
-                            for d, k in zip(module.dilation, module.kernel_size))
         groups = (module.in_channels // module.groups, module.out_channels // module.groups)
-        return Operation('conv', size, module.kernel_size, module.stride, padding, module.dilation,
+        return Operation('conv', size, module.kernel_size, module.stride, _padding(module, x, output), module.dilation,
                          *(groups if module.groups > 1 else (0, 0)), module.bias is not None)
     if isinstance(module, nn.Linear):
         return Operation('linear', (items * x[0].numel() // x.shape[-1], 1), bias=module.bias is not None)
     return Operation('norm', size)
 
 
-def _size(shape: Sequence[int], items: int) -> tuple[int, int]:
-    """(H, W) of maps or vectors of this shape, with the items of one image below each other."""
+def _padding(conv: nn.Conv2d, x: Tensor, output: Tensor) -> tuple[int, int]:
+    """The padding on either side with which the output has its size: some convolutions pad within their forward call,
+    as mmcv's Conv2dAdaptivePadding.
+    """
+    padding = conv.padding
+    if isinstance(padding, str):
+        padding = tuple(d * (k - 1) // 2 if padding == 'same' else 0 for d, k in zip(conv.dilation, conv.kernel_size))
+    reach = [d * (k - 1) + 1 for d, k in zip(conv.dilation, conv.kernel_size)]
+    sides = tuple(zip(x.shape[2:], output.shape[2:], reach, conv.stride))
+    if all((in_ + 2 * p - r) // s + 1 == out for p, (in_, out, r, s) in zip(padding, sides)):
+        return tuple(padding)
+    return tuple(-(-max((out - 1) * s + r - in_, 0) // 2) for in_, out, r, s in sides)
+
+
+def _size(shape: Sequence[int], items: int, last: bool = False) -> tuple[int, int]:
+    """(H, W) of maps or vectors of this shape, with the items of one image below each other.
+
+    Args:
+        shape: Channels are second,
+        items: An image.
+        last: or last, as a Linear has them: all positions are below each other then.
+    """
+    if last:
+        return items * math.prod(shape[1:-1]), 1
     height, width = shape[2:4] if len(shape) == 4 else (1, 1)
     return items * height, width
 
@@ -147,9 +175,11 @@ def _attach(node: Any, producer_of: dict, model: nn.Module, found: dict[str, lis
     if kind is None or len(shape) < 2 or not is_between_tensors:
         return
     names = _sources(node, producer_of, list(found), {})
-    if sum(written_width(model.get_submodule(name)) for name in names) == shape[1]:
+    layers = [model.get_submodule(name) for name in names]
+    last = len(shape) > 2 and any(isinstance(layer, nn.Linear) for layer in layers)
+    if sum(map(written_width, layers)) == shape[-1 if last else 1] and not (last and kind in RESIZING):
         for name in dict.fromkeys(names):
-            found[name].append(_following_operation(node, kind, shape, items_an_image(shape[0], example)))
+            found[name].append(_following_operation(node, kind, shape, items_an_image(shape[0], example), last))
 
 
 def _sources(node: Any, producer_of: dict, order: list[str], known: dict) -> list[str]:
@@ -172,13 +202,13 @@ def _sources(node: Any, producer_of: dict, order: list[str], known: dict) -> lis
     return known[node]
 
 
-def _following_operation(node: Any, kind: str, shape: tuple[int, ...], items: int) -> Operation:
-    inner = kind in (*POOLS, 'mean', 'upsample')
-    source = node.next_functions[0][0]._input_metadata[0].shape if inner else shape
-    size = _size(source, items)
+def _following_operation(node: Any, kind: str, shape: tuple[int, ...], items: int, last: bool) -> Operation:
+    source = node.next_functions[0][0]._input_metadata[0].shape if kind in RESIZING else shape
+    size = _size(source, items, last)
     if kind in POOLS:
         kernel = tuple(node._saved_kernel_size)
         return Operation(kind, size, kernel, tuple(node._saved_stride) or kernel, tuple(node._saved_padding))
-    if kind == 'upsample':
-        return Operation(kind, size, stride=(shape[2] // source[2], shape[3] // source[3]))
+    if kind in UPSAMPLINGS:
+        # Of 10 positions to 19: rather twice as many than none more.
+        return Operation(kind, size, stride=(-(-shape[2] // source[2]), -(-shape[3] // source[3])))
     return Operation(kind, size)

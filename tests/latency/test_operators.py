@@ -24,7 +24,9 @@ CASES = [
     (Operation('avg_pool', (8, 8), (2, 2), (2, 2)), 0, 6, (2, 6, 4, 4)),
     (Operation('mean', (8, 8)), 0, 6, (2, 6, 1, 1)),
     (Operation('upsample', (8, 8), stride=(2, 2)), 0, 6, (2, 6, 16, 16)),
-    *((Operation(kind, (8, 8)), 0, 6, (2, 6, 8, 8)) for kind in ('silu', 'hardswish', 'cat', 'add', 'mul')),
+    (Operation('bilinear', (8, 8), stride=(2, 3)), 0, 6, (2, 6, 16, 24)),
+    *((Operation(kind, (8, 8)), 0, 6, (2, 6, 8, 8)) for kind in (
+        'silu', 'hardswish', 'hardsigmoid', 'gelu', 'mish', 'elu', 'cat', 'add', 'mul')),
 ]
 TORCH_ONLY = [(Operation(kind, (8, 8)), 0, 6, (2, 6, 8, 8))
               for kind in ('norm', 'relu', 'relu6', 'leaky_relu', 'sigmoid')]

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,6 +46,14 @@ def test_of_several_grids_the_nearest_answers():
     table = make()
     table = LatencyTable(table.conditions, 8, (*table.grids, grid(CONV, [12], [16], [[5]])))
     assert table.lookup(CONV, 12, 16).ms == 5
+
+
+def test_a_grouped_convolution_cut_to_one_group_has_the_time_of_one():
+    grouped = replace(CONV, group_width=8, group_outs=16)
+    table = LatencyTable(make().conditions, 16, (grid(grouped, [0], [16, 32], [[1, 3]]), ))
+    assert table.lookup(grouped, 0, 16).ms == table.lookup(CONV, 8, 16).ms == 1
+    with pytest.raises(UserError, match='has no times of conv 3x3'):
+        table.lookup(CONV, 16, 16)
 
 
 @pytest.mark.parametrize('widths', [(4, 24), (16, 32), (24, 8)])

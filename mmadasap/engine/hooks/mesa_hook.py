@@ -17,7 +17,8 @@ from mmadasap.sharpness import score_rows, trajectory_loss
 class MESAHook(Hook):
     """Adds ``loss_mesa``, the distance of the class scores to those of an averaged copy (Du et al., arXiv 2205.14083).
 
-    For networks with one dense head (SSD, RetinaNet, YOLOX, ...) or a linear classifier. Use it with a plain optim
+    For networks with one dense head that gives logits of classes first (SSD, RetinaNet, YOLOX, ...) or a linear
+    classifier. Use it with a plain optim
     wrapper, or ``radius=None``. Pruning makes the copy smaller along with the network; checkpoints hold it.
 
     Args:
@@ -29,7 +30,8 @@ class MESAHook(Hook):
             returns in ``mode='tensor'`` must be its output.
 
     Raises:
-        UserError: A value out of range; at the start of training, a model without such a head.
+        UserError: A value out of range; at the start of training, a model without such a head; at the first step, a
+            head that gives something else.
     """
 
     priority = 'NORMAL'
@@ -50,6 +52,7 @@ class MESAHook(Hook):
         self._active = False
         self._handles: list = []
         self._scores: object = None
+        self._checked = False
 
     def before_run(self, runner) -> None:
         """Makes the averaged copy."""
@@ -110,6 +113,9 @@ class MESAHook(Hook):
         head = self._find_head(module)
         now, self._scores = self._scores, None
         now, averaged = _rows(now, head), _rows(self._predict(args, kwargs), head)
+        if not self._checked:
+            _check_logits(now, head)
+            self._checked = True
         return dict(losses, loss_mesa=self.weight * trajectory_loss(now, averaged, self.temperature, _is_sigmoid(head)))
 
     @torch.no_grad()
@@ -132,4 +138,14 @@ def _class_scores(output: object) -> object:
 
 def _rows(scores: object, head: nn.Module) -> Tensor:
     level = scores[0] if isinstance(scores, (list, tuple)) else scores
-    return score_rows(scores, getattr(head, 'cls_out_channels', level.shape[1]))
+    classes = getattr(head, 'cls_out_channels', level.shape[1] if level.dim() == 2 else None)
+    if not classes or level.shape[1] % classes:
+        raise UserError(f'MESAHook: what {type(head).__name__} writes first, {level.shape[1]} channels, is not the '
+                        f'scores of its classes ({classes or "it does not say how many"}); train without MESAHook.')
+    return score_rows(scores, classes)
+
+
+def _check_logits(scores: Tensor, head: nn.Module) -> None:
+    if bool(((scores > 0) & (scores < 1)).all()):
+        raise UserError(f'MESAHook: {type(head).__name__} gives probabilities where logits are needed; train without '
+                        'MESAHook.')

@@ -3,7 +3,8 @@ import copy
 import pytest
 import torch
 from mmengine.hooks import Hook
-from mmengine.registry import init_default_scope
+from mmengine.model import BaseModel
+from mmengine.registry import MODELS, init_default_scope
 from mmpretrain.models import losses
 from torch import nn
 
@@ -141,3 +142,35 @@ def test_before_it_begins_the_model_can_be_copied(tmp_path):
     runner.register_hook(Copying())
     runner.train()
     assert len(copies) == 3
+
+
+class Wrong(nn.Module):
+    """A head whose first output is no map of logits."""
+
+    def __init__(self, classes, output):
+        super().__init__()
+        self.cls_out_channels, self.output = classes, output
+
+    def forward(self, x):
+        return self.output(x), x
+
+
+@pytest.mark.parametrize('classes, output, message', [
+    (3, lambda x: x[:, :4], 'writes first, 4 channels, is not the scores of its classes .3.'),
+    (None, lambda x: x, 'writes first, 5 channels, is not the scores of its classes .it does not say how many.'),
+    (5, torch.sigmoid, 'Wrong gives probabilities where logits are needed')],
+    ids=['boxes among them', 'unknown', 'probabilities'])
+def test_heads_that_give_no_logits_of_classes_are_refused_at_the_first_step(tmp_path, classes, output, message):
+    @MODELS.register_module(force=True)
+    class Headed(BaseModel):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.bbox_head = nn.Conv2d(3, 5, 1), Wrong(classes, output)
+
+        def forward(self, inputs, labels=None, mode='tensor'):
+            outputs = self.bbox_head(self.conv(inputs))
+            return dict(loss=outputs[0].mean()) if mode == 'loss' else outputs
+
+    runner = make_runner(tmp_path, PLAIN, [mesa(head='bbox_head')], dict(type='Headed'))
+    with pytest.raises(UserError, match=f'{message}.*; train without MESAHook'):
+        runner.train()
