@@ -154,7 +154,8 @@ FILES = dict(
     cut_jpeg=(cut_jpeg, '.jpg', MISSING_BYTES), cut_header=(cut_header, '.jpg', f'{UNKNOWN}|is broken'),
     cut_png=(cut_png, '.png', MISSING_BYTES), empty=(empty, '.jpg', 'is empty'),
     garbage=(garbage, '.jpg', f'{UNKNOWN}|is broken'), text=(text, '.png', UNKNOWN),
-    bomb=(bomb, '.png', r'is broken \(Image size .* exceeds limit'), wrong_extension=(wrong_extension, '.jpg', None))
+    bomb=(bomb, '.png', 'is too large to be checked: Image size .* exceeds limit'),
+    wrong_extension=(wrong_extension, '.jpg', None))
 NAMES = ['{} with spaces', 'naïve-{}',
          '图像 {}', '{}\nline', "{}'; rm -rf", '{}.tar', '%s{}', '🙂{}', '-{}', '{}\udcff']
 LINKS = ('link_to_itself', 'link_to_its_folder', 'link_to_nothing', 'pipe')
