@@ -10,8 +10,9 @@ from .networks import ClassifierNetwork, DetectorNetwork
 TOLERANCE = 1e-3
 # Candidates of an image that are compared, the best first.
 COMPARED = 100
-# Of what is left after suppression, on either side; where boxes overlap by nearly the limit, rounding decides.
-UNMATCHED = 0.05
+# Share and number of what either side finds alone after suppression: of boxes that overlap by nearly the limit rounding
+# decides which stay.
+ALONE, FEW = 0.05, 3
 
 
 def check_agreement(network: ClassifierNetwork | DetectorNetwork, images: Tensor) -> None:
@@ -39,10 +40,10 @@ def check_agreement(network: ClassifierNetwork | DetectorNetwork, images: Tensor
     if not apart <= TOLERANCE:
         raise UserError(f'{type(head).__name__} makes something else of its outputs than an export would ({apart:.2g} '
                         'apart, in scores or in shares of the image); this head has no export.')
-    unmatched = _unmatched(network, images) if getattr(network, 'nms', None) is not None else 0
-    if unmatched > UNMATCHED:
-        raise UserError(f'{type(head).__name__} chooses among its boxes in another way than an export would '
-                        f'({unmatched:.0%} of them differ); export it without --nms.')
+    alone, found = _count_alone(network, images) if getattr(network, 'nms', None) is not None else (0, 0)
+    if alone > max(FEW, ALONE * found):
+        raise UserError(f'{type(head).__name__} chooses among its boxes in another way than an export would ({alone} '
+                        f'of {found} are found by one of them alone); export it without --nms.')
 
 
 def _scores_differ(network: ClassifierNetwork, images: Tensor) -> float:
@@ -55,8 +56,8 @@ def _boxes_differ(network: DetectorNetwork, images: Tensor) -> float:
                for theirs, *ours in zip(_candidates(network, images), *network.candidates(images)))
 
 
-def _unmatched(network: DetectorNetwork, images: Tensor) -> float:
-    """The greatest share, of any image, of what either side alone finds."""
+def _count_alone(network: DetectorNetwork, images: Tensor) -> tuple[int, int]:
+    """(how many boxes in all images one of head and network finds alone, how many boxes both have in sum)."""
     # What mmdet does to save time is left out here.
     with torch.no_grad():
         theirs, ours = _predict(network, images, nms_pre=10**6), network(images)
@@ -65,15 +66,16 @@ def _unmatched(network: DetectorNetwork, images: Tensor) -> float:
               torch.cat([boxes, scores[:, None], labels[:, None]], 1)[scores > 0])
              for t, boxes, scores, labels in zip(theirs, *ours)]
     weights = torch.cat([1 / limit, images.new_ones(2)])
-    return max(_share_alone(a * weights, b * weights) for a, b in pairs)
+    alone = sum(_rows_alone(a * weights, b * weights) for a, b in pairs)
+    return alone, sum(len(a) + len(b) for a, b in pairs)
 
 
-def _share_alone(one: Tensor, other: Tensor) -> float:
-    """The greater share of the rows of either that are no row of the other."""
+def _rows_alone(one: Tensor, other: Tensor) -> int:
+    """How many rows of either are no row of the other."""
     if not len(one) or not len(other):
-        return float(len(one) != len(other))
+        return len(one) + len(other)
     apart = torch.cdist(one, other, p=float('inf'))
-    return max(float((apart.amin(dim) > TOLERANCE).float().mean()) for dim in (0, 1))
+    return sum(int((apart.amin(dim) > TOLERANCE).sum()) for dim in (0, 1))
 
 
 def _candidates(network: DetectorNetwork, images: Tensor) -> list:

@@ -18,8 +18,8 @@ class MESAHook(Hook):
     """Adds ``loss_mesa``, the distance of the class scores to those of an averaged copy (Du et al., arXiv 2205.14083).
 
     For networks with one dense head that gives logits of classes first (SSD, RetinaNet, YOLOX, ...) or a linear
-    classifier. Use it with a plain optim
-    wrapper, or ``radius=None``. Pruning makes the copy smaller along with the network; checkpoints hold it.
+    classifier. Use it with a plain optim wrapper, or ``radius=None``. Pruning makes the copy smaller along with the
+    network; checkpoints hold it.
 
     Args:
         weight: lambda of the paper, at least 0.
